@@ -1,0 +1,397 @@
+"""The derivative table: every primitive of the engine is one row, and everything else reads the rows.
+
+A row is an `Op`. It can be called: `tanh(0.5)` is a float, `tanh(v)` of a `Value` records a node. Partials are written
+with rows and Python's operators, given the output and then the operands: numbers on floats, a graph on Values.
+
+Gradient policy at the points where a function has a kink: the derivative where there is one; the minimum-norm
+subgradient of a convex function (and of minus a concave one); otherwise the limit; NaN where nothing is defined.
+Values follow IEEE 754: no row raises, `div(1.0, 0.0)` is inf and `log(-1.0)` is NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from math import inf, nan
+from numbers import Complex, Number, Real
+from types import MethodType
+from typing import Any, Protocol, TypeAlias, TypeVar, overload
+
+from tinygrad_sq import ieee
+
+Partial: TypeAlias = "float | Callable[..., Any] | None"
+Interval: TypeAlias = "tuple[float, float]"
+
+REALS: Interval = (-inf, inf)
+POSITIVE: Interval = (0.0, inf)
+UNIT: Interval = (-1.0, 1.0)
+
+rows: dict[str, Op] = {}
+
+
+class Recorder(Protocol):
+    """What a row asks of an operand that is not a number: to record the call. A `Value` does."""
+
+    def __record__(self, op: Op, args: tuple[Any, ...]) -> Any: ...
+
+
+R = TypeVar("R", bound=Recorder)
+
+
+def number(x: object) -> float:
+    """`x` as a float. Accepts int, bool, float, Fraction, Decimal, NumPy scalars; raises TypeError for the rest."""
+    real = isinstance(x, Number) and (isinstance(x, Real) or not isinstance(x, Complex))  # Decimal is neither
+    if real or getattr(x, "shape", None) == ():
+        try:
+            return float(x)  # type: ignore[arg-type]
+        except OverflowError:
+            raise OverflowError(f"a {type(x).__name__} too large for a float (the largest is 1.8e308)") from None
+    expected = "a real number (int, float, bool, Fraction, Decimal, NumPy scalar) or, as an operand, a Value"
+    raise TypeError(f"expected {expected}, got {type(x).__name__} {x!r:.60}")
+
+
+class Op:
+    """One primitive.
+
+    name        what it is called, everywhere
+    forward     its value, floats to float; never raises
+    partials    per operand, the partial derivative: a float where it is constant, or a function of the output and the
+                operands. None in place of a number means that the output does not depend on that operand at all (the
+                branch that `where` did not take). A row with any number of operands has one function for all partials
+    symbol      what a picture writes in the node
+    text, latex the formula: a template `{0} ... {1}`, or a function of the operands' formulas where their number
+                varies. `{0:2}` puts parentheses around an operand that binds less tightly than 2
+    precedence  how tightly the formula binds: 1 sum, 2 product, 3 sign, 4 power, 5 anything closed
+    arity       how many operands it takes: a number or a range
+    operands    turns the arguments of a call into the operands, where they differ: defaults, lists
+    domain      the open interval of each operand (of all, where there is one) on which the row is real
+    kink        distance of a point from the nearest one in the domain where the row is not smooth; None: smooth
+    method      whether `v.name()` reads well, so that Value has it as a method
+    """
+
+    def __init__(
+        self,
+        name: str,
+        forward: Callable[..., float],
+        partials: tuple[Partial, ...] | Callable[..., Sequence[Any]],
+        doc: str,
+        *,
+        symbol: str = "",
+        text: str | Callable[..., str] = "",
+        latex: str | Callable[..., str] = "",
+        precedence: int = 5,
+        arity: int | range = 1,
+        operands: Callable[..., tuple[Any, ...]] | None = None,
+        domain: tuple[Interval, ...] = (REALS,),
+        kink: Callable[..., float] | None = None,
+        method: bool = True,
+    ) -> None:
+        if name in rows:
+            raise ValueError(f"the table has a row {name!r} already")
+        slots = ", ".join(f"{{{i}}}" for i in range(arity)) if isinstance(arity, int) else ""
+        self.name = name
+        self.forward = forward
+        self.partials = partials
+        self.gradient = _gradient(partials)
+        self.__doc__ = f"{name}: {doc}"
+        self.symbol = symbol or name
+        self.text = text or (f"{name}({slots})" if slots else lambda *args: f"{name}({_commas(*args)})")
+        operator = rf"\operatorname{{{name.replace('_', chr(92) + '_')}}}"
+        self.latex = latex or (
+            rf"{operator}\left({slots}\right)" if slots else lambda *args: rf"{operator}\left({_commas(*args)}\right)"
+        )
+        self.precedence = precedence
+        self.arity = arity
+        self.operands = operands
+        self.domain = domain
+        self.kink = kink
+        self.method = method
+        rows[name] = self
+
+    @overload
+    def __call__(self, *args: float | Iterable[float]) -> float: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, *args: R | float | Iterable[R | float]) -> R: ...
+    def __call__(self, *args: Any) -> Any:
+        if self.operands is not None:
+            args = self.operands(*args)
+        expected = self.arity
+        if len(args) != expected if isinstance(expected, int) else len(args) not in expected:
+            raise TypeError(f"{self.name} takes {expected} operands, got {len(args)}")
+        for arg in args:
+            if type(arg) is not float:
+                return self._call_mixed(args)
+        return self.forward(*args)
+
+    def _call_mixed(self, args: tuple[Any, ...]) -> Any:
+        for arg in args:
+            if hasattr(arg, "__record__"):
+                return arg.__record__(self, args)
+        return self.forward(*map(number, args))
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """A row that is a class attribute is a method."""
+        return self if instance is None else MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<row {self.name}>"
+
+    def __reduce__(self) -> tuple[Callable[[str], Op], tuple[str]]:
+        return row, (self.name,)
+
+
+def _gradient(partials: tuple[Partial, ...] | Callable[..., Sequence[Any]]) -> Callable[..., tuple[Any, ...]]:
+    """All partials at once, as a function of the output and the operands. Unrolled, since every node calls it."""
+    if not isinstance(partials, tuple):
+        return lambda y, *xs: tuple(partials(y, *xs))
+    if not any(map(callable, partials)):
+        return _constant(partials)
+    functions = [d if callable(d) else _constant(d) for d in partials]
+    if len(functions) == 1:
+        (f,) = functions
+        return lambda y, x: (f(y, x),)
+    if len(functions) == 2:
+        f, g = functions
+        return lambda z, x, y: (f(z, x, y), g(z, x, y))
+    return lambda y, *xs: tuple([d(y, *xs) for d in functions])
+
+
+def _constant(c: Any) -> Callable[..., Any]:
+    return lambda *args: c
+
+
+def row(name: str) -> Op:
+    """The row called `name`; ValueError with the nearest names if there is none."""
+    try:
+        return rows[name]
+    except KeyError:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, rows, 3)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise ValueError(f"the table has no primitive {name!r}{hint}") from None
+
+
+# --- what several rows share ---
+
+
+def _where(condition: Any, a: Any, b: Any) -> Any:
+    """`where`, without a node when the condition is a number."""
+    return where(condition, a, b) if hasattr(condition, "__record__") else a if condition else b
+
+
+def _square(x: Any) -> Any:
+    return x * x
+
+
+def _list(*values: Any) -> tuple[Any, ...]:
+    """The operands of a function that may be called with several values or with one iterable of them."""
+    return tuple(values[0]) if len(values) == 1 and isinstance(values[0], Iterable) else values
+
+
+def _dot_operands(w: Iterable[Any], x: Iterable[Any], b: Any = 0.0) -> tuple[Any, ...]:
+    w, x = tuple(w), tuple(x)
+    if len(w) != len(x):
+        raise ValueError(f"dot takes two lists of one length, got {len(w)} weights and {len(x)} values")
+    return (*w, *x, b)
+
+
+def _dot_partials(z: Any, *xs: Any) -> Sequence[Any]:
+    n = len(xs) // 2
+    return (*xs[n:-1], *xs[:n], 1.0)
+
+
+def _extremum_partials(y: Any, *xs: Any) -> Sequence[Any]:
+    """Each of k tied operands gets 1/k, the minimum-norm subgradient."""
+    ties = [equal(x, y) for x in xs]
+    k = total(ties)
+    return [tie / k for tie in ties]
+
+
+def _gap_of_two_largest(*xs: float) -> float:
+    ordered = sorted(xs)
+    return ordered[-1] - ordered[-2] if len(xs) > 1 else inf
+
+
+def _commas(*args: object) -> str:
+    return ", ".join(map(str, args))
+
+
+def _dot_latex(*args: object) -> str:
+    n = len(args) // 2
+    products = [rf"{w:2} \cdot {x:2}" for w, x in zip(args[:n], args[n:])]
+    return " + ".join(products if str(args[-1]) == "0" else [*products, f"{args[-1]:1}"])
+
+
+def _dot_text(*args: object) -> str:
+    n = len(args) // 2
+    bias = "" if str(args[-1]) == "0" else f", {args[-1]}"
+    return f"dot([{_commas(*args[:n])}], [{_commas(*args[n:-1])}]{bias})"
+
+
+def softmax(zs: Iterable[Any]) -> list[Any]:
+    """exp(z_i) / Σ_j exp(z_j) for each i: of floats or of Values; a few ulp of each, however large the z."""
+    zs = list(zs)
+    m = stop_gradient(maximum(zs))
+    weights = [exp(z - m) for z in zs]
+    s = total(weights)
+    return [w / s for w in weights]
+
+
+def log_softmax(zs: Iterable[Any]) -> list[Any]:
+    """z_i - log Σ_j exp(z_j) for each i: of floats or of Values."""
+    zs = list(zs)
+    lse = logsumexp(zs)
+    return [z - lse for z in zs]
+
+
+# --- the rows. In partials, y (z for two operands) is the output. ---
+
+# fmt: off
+# arithmetic
+add: Op = Op("add", lambda x, y: x + y, (1.0, 1.0), "x + y", symbol="+", arity=2, method=False,
+    text="{0:1} + {1:1}", latex="{0:1} + {1:1}", precedence=1)
+sub: Op = Op("sub", lambda x, y: x - y, (1.0, -1.0), "x - y", symbol="−", arity=2, method=False,
+    text="{0:1} - {1:2}", latex="{0:1} - {1:2}", precedence=1)
+mul: Op = Op("mul", lambda x, y: x * y, (lambda z, x, y: y, lambda z, x, y: x), "x y", symbol="×", arity=2,
+    method=False, text="{0:2} * {1:2}", latex=r"{0:2} \cdot {1:2}", precedence=2)
+div: Op = Op("div", ieee.div, (lambda z, x, y: 1.0 / y, lambda z, x, y: -z / y), "x / y", symbol="÷",
+    arity=2, method=False, text="{0:2} / {1:3}", latex=r"\frac{{{0}}}{{{1}}}", precedence=2, kink=lambda x, y: abs(y))
+neg: Op = Op("neg", lambda x: -x, (-1.0,), "-x", symbol="−", method=False,
+    text="-{0:3}", latex="-{0:3}", precedence=3)
+pow: Op = Op("pow", ieee.pow,
+    (lambda z, x, y: _where(y, y * pow(x, y - 1.0), 0.0),
+     lambda z, x, y: _where(x, z * log(x), _where(less(y, 0.0), -inf, 0.0))),
+    "x to the power y", symbol="xʸ", arity=2, method=False, domain=(POSITIVE, REALS),
+    text="{0:5}**{1:4}", latex="{{{0:5}}}^{{{1}}}", precedence=4)
+
+# roots, exponentials, logarithms
+sqrt: Op = Op("sqrt", ieee.sqrt, (lambda y, x: 0.5 / y,), "√x", symbol="√", latex=r"\sqrt{{{0}}}",
+    domain=(POSITIVE,))
+exp: Op = Op("exp", ieee.exp, (lambda y, x: y,), "e to the power x", latex="e^{{{0}}}", precedence=4)
+expm1: Op = Op("expm1", ieee.expm1, (lambda y, x: exp(x),), "e^x - 1, exact near 0")
+log: Op = Op("log", ieee.log,
+    (lambda y, x: _where(less(x, 0.0), nan, 1.0 / x),), "the natural logarithm of x",
+    latex=r"\ln\left({0}\right)", domain=(POSITIVE,))
+log1p: Op = Op("log1p", ieee.log1p,
+    (lambda y, x: _where(less(x, -1.0), nan, 1.0 / (1.0 + x)),), "log(1 + x), exact near 0",
+    latex=r"\ln\left(1 + {0:1}\right)", domain=((-1.0, inf),))
+xlogy: Op = Op("xlogy", ieee.xlogy,
+    (lambda z, x, y: log(y), lambda z, x, y: _where(less(y, 0.0), nan, _where(x, x / y, 0.0))),
+    "x log(y), and 0 where x is 0", arity=2, latex=r"{0:2} \ln\left({1}\right)", precedence=2,
+    domain=(REALS, POSITIVE), method=False)
+logsumexp: Op = Op("logsumexp", ieee.logsumexp, lambda y, *xs: softmax(xs), "log Σ exp(x_i)", symbol="log Σ exp",
+    arity=range(1, 2**63), operands=_list, method=False,
+    latex=lambda *args: rf"\ln\left({' + '.join(f'e^{{{arg}}}' for arg in args)}\right)")
+
+# trigonometry
+sin: Op = Op("sin", ieee.sin, (lambda y, x: cos(x),), "sine, x in radians", latex=r"\sin\left({0}\right)")
+cos: Op = Op("cos", ieee.cos, (lambda y, x: -sin(x),), "cosine, x in radians", latex=r"\cos\left({0}\right)")
+tan: Op = Op("tan", ieee.tan, (lambda y, x: 1.0 + _square(y),), "tangent, x in radians",
+    latex=r"\tan\left({0}\right)", kink=lambda x: abs(math.cos(x)))
+asin: Op = Op("asin", ieee.asin, (lambda y, x: 1.0 / sqrt((1.0 - x) * (1.0 + x)),), "arc sine, in radians",
+    latex=r"\arcsin\left({0}\right)", domain=(UNIT,))
+acos: Op = Op("acos", ieee.acos, (lambda y, x: -1.0 / sqrt((1.0 - x) * (1.0 + x)),), "arc cosine, in radians",
+    latex=r"\arccos\left({0}\right)", domain=(UNIT,))
+atan: Op = Op("atan", math.atan, (lambda y, x: _square(1.0 / hypot(1.0, x)),), "arc tangent, in radians",
+    latex=r"\arctan\left({0}\right)")
+atan2: Op = Op("atan2", math.atan2,
+    (lambda t, y, x: x / hypot(y, x) / hypot(y, x), lambda t, y, x: -y / hypot(y, x) / hypot(y, x)),
+    "the angle of the point (x, y), in radians; its arguments are y, x", arity=2, method=False,
+    kink=lambda y, x: math.hypot(y, x) if x > 0.0 else abs(y))
+hypot: Op = Op("hypot", math.hypot, (lambda z, x, y: _where(z, x / z, 0.0), lambda z, x, y: _where(z, y / z, 0.0)),
+    "√(x² + y²), without overflow", arity=2, method=False, latex=r"\sqrt{{{0:5}^2 + {1:5}^2}}", kink=math.hypot)
+
+# hyperbolic functions
+sinh: Op = Op("sinh", ieee.sinh, (lambda y, x: cosh(x),), "hyperbolic sine", latex=r"\sinh\left({0}\right)")
+cosh: Op = Op("cosh", ieee.cosh, (lambda y, x: sinh(x),), "hyperbolic cosine",
+    latex=r"\cosh\left({0}\right)")
+tanh: Op = Op("tanh", math.tanh, (lambda y, x: _square(sech(x)),), "hyperbolic tangent", latex=r"\tanh\left({0}\right)")
+sech: Op = Op("sech", ieee.sech, (lambda y, x: -y * tanh(x),), "hyperbolic secant, 1 / cosh(x)")
+asinh: Op = Op("asinh", math.asinh, (lambda y, x: 1.0 / hypot(1.0, x),), "inverse hyperbolic sine")
+acosh: Op = Op("acosh", ieee.acosh, (lambda y, x: 1.0 / (sqrt(x - 1.0) * sqrt(x + 1.0)),),
+    "inverse hyperbolic cosine", domain=((1.0, inf),))
+atanh: Op = Op("atanh", ieee.atanh,
+    (lambda y, x: _where(less(1.0, abs(x)), nan, 1.0 / ((1.0 - x) * (1.0 + x))),),
+    "inverse hyperbolic tangent", domain=(UNIT,))
+
+# the normal distribution
+gaussian: Op = Op("gaussian", lambda x: ieee.exp_minus(1.0, x), (lambda y, x: -2.0 * x * y,), "exp(-x²)",
+    latex="e^{{-{0:5}^2}}", precedence=4)
+erf: Op = Op("erf", math.erf, (lambda y, x: 2.0 / math.sqrt(math.pi) * gaussian(x),), "the error function")
+erfc: Op = Op("erfc", math.erfc, (lambda y, x: -2.0 / math.sqrt(math.pi) * gaussian(x),), "1 - erf(x)")
+normal_pdf: Op = Op("normal_pdf", lambda x: ieee.exp_minus(0.5, x) / math.sqrt(2.0 * math.pi), (lambda y, x: -x * y,),
+    "density of the standard normal distribution", symbol="φ", latex=r"\varphi\left({0}\right)")
+normal_cdf: Op = Op("normal_cdf", ieee.normal_cdf, (lambda y, x: normal_pdf(x),),
+    "distribution function of the standard normal distribution", symbol="Φ", latex=r"\Phi\left({0}\right)")
+
+# activations
+identity: Op = Op("identity", lambda x: x, (1.0,), "x: the activation of a linear layer", symbol="id", latex="{0:5}")
+sigmoid: Op = Op("sigmoid", ieee.sigmoid, (lambda y, x: y * sigmoid(-x),), "1 / (1 + e^-x)", symbol="σ",
+    latex=r"\sigma\left({0}\right)")
+log_sigmoid: Op = Op("log_sigmoid", lambda x: -ieee.softplus(-x), (lambda y, x: sigmoid(-x),), "log sigmoid(x)",
+    symbol="log σ", latex=r"\ln\sigma\left({0}\right)")
+softplus: Op = Op("softplus", ieee.softplus, (lambda y, x: sigmoid(x),), "log(1 + e^x)")
+relu: Op = Op("relu", ieee.relu, (lambda y, x: step(x),), "max(0, x)", kink=abs)
+relu6: Op = Op("relu6", lambda x: ieee.clamp(x, 0.0, 6.0), (lambda y, x: less(0.0, x) * less(x, 6.0),),
+    "x between 0 and 6", kink=lambda x: min(abs(x), abs(x - 6.0)))
+hardtanh: Op = Op("hardtanh", lambda x: ieee.clamp(x, -1.0, 1.0), (lambda y, x: less(-1.0, x) * less(x, 1.0),),
+    "x between -1 and 1", kink=lambda x: abs(abs(x) - 1.0))
+leaky_relu: Op = Op("leaky_relu", lambda x, slope: x if x > 0.0 else slope * x,
+    (lambda y, x, slope: _where(step(x), 1.0, slope), lambda y, x, slope: _where(step(x), 0.0, x)),
+    "x, or slope x (slope 0.01) where x is not positive", arity=2,
+    operands=lambda x, slope=0.01: (x, slope), kink=lambda x, slope: abs(x))
+elu: Op = Op("elu", lambda x, alpha: x if x > 0.0 else alpha * math.expm1(x),
+    (lambda y, x, alpha: _where(step(x), 1.0, alpha * exp(x)),
+     lambda y, x, alpha: _where(step(x), 0.0, expm1(x))),
+    "x, or alpha (e^x - 1) (alpha 1) where x is not positive", arity=2,
+    operands=lambda x, alpha=1.0: (x, alpha), kink=lambda x, alpha: abs(x))
+_SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+selu: Op = Op("selu", lambda x: _SELU_SCALE * (x if x > 0.0 else _SELU_ALPHA * math.expm1(x)),
+    (lambda y, x: _where(step(x), _SELU_SCALE, _SELU_SCALE * _SELU_ALPHA * exp(x)),),
+    "elu scaled so that layers keep mean 0 and variance 1", kink=abs)
+gelu: Op = Op("gelu", lambda x: x * ieee.normal_cdf(x), (lambda y, x: normal_cdf(x) + x * normal_pdf(x),),
+    "x Φ(x), Φ the standard normal distribution function")
+silu: Op = Op("silu", lambda x: x * ieee.sigmoid(x), (lambda y, x: sigmoid(x) * (1.0 + x * sigmoid(-x)),),
+    "x sigmoid(x)")
+
+# pieces and choices
+abs: Op = Op("abs", math.fabs, (lambda y, x: sign(x),), "|x|", symbol="|x|", text="abs({0})",
+    latex=r"\left|{0}\right|", kink=math.fabs)
+sign: Op = Op("sign", ieee.sign, (0.0,), "-1, 0 or 1", kink=math.fabs)
+step: Op = Op("step", ieee.step, (0.0,), "1 where x > 0, else 0",
+    kink=math.fabs)
+floor: Op = Op("floor", ieee.floor, (0.0,), "the largest integer not above x",
+    latex=r"\left\lfloor {0} \right\rfloor", kink=lambda x: math.fabs(x - math.floor(x + 0.5)))
+round: Op = Op("round", ieee.round, (0.0,),
+    "the nearest integer, halves to even", kink=lambda x: math.fabs(x - math.floor(x) - 0.5), method=False)
+less: Op = Op("less", lambda x, y: 1.0 if x < y else 0.0, (0.0, 0.0), "1 where x < y, else 0", symbol="<", arity=2,
+    text="({0:1} < {1:1})", latex=r"\left[{0} < {1}\right]", kink=lambda x, y: math.fabs(x - y), method=False)
+equal: Op = Op("equal", lambda x, y: 1.0 if x == y else 0.0, (0.0, 0.0), "1 where x = y, else 0", symbol="=", arity=2,
+    text="({0:1} == {1:1})", latex=r"\left[{0} = {1}\right]", kink=lambda x, y: math.fabs(x - y), method=False)
+maximum: Op = Op("maximum", ieee.maximum, _extremum_partials, "the largest operand", symbol="max", arity=range(1, 2**63),
+    operands=_list, latex=lambda *args: rf"\max\left({_commas(*args)}\right)", kink=_gap_of_two_largest)
+minimum: Op = Op("minimum", ieee.minimum, _extremum_partials, "the smallest operand", symbol="min",
+    arity=range(1, 2**63), operands=_list, latex=lambda *args: rf"\min\left({_commas(*args)}\right)",
+    kink=lambda *xs: _gap_of_two_largest(*(-x for x in xs)))
+clamp: Op = Op("clamp", ieee.clamp,
+    (lambda y, x, lo, hi: less(lo, x) * less(x, hi),
+     lambda y, x, lo, hi: less(lo, hi) * (1.0 - less(lo, x)),
+     lambda y, x, lo, hi: 1.0 - less(maximum(x, lo), hi)),
+    "x, but not below lo nor above hi; on a bound the gradient belongs to the bound", arity=3,
+    kink=lambda x, lo, hi: min(math.fabs(x - lo), math.fabs(x - hi), math.fabs(lo - hi)))
+where: Op = Op("where", lambda condition, x, y: x if condition else y,
+    (None, lambda z, c, x, y: 1.0 if c else None, lambda z, c, x, y: None if c else 1.0),
+    "x where the condition is not 0, else y; the branch not taken gets no gradient at all", arity=3, method=False,
+    latex=r"\begin{{cases}} {1} & {0} \\ {2} & \text{{else}} \end{{cases}}", kink=lambda c, x, y: math.fabs(c))
+stop_gradient: Op = Op("stop_gradient", lambda x: x, (None,), "x, of which nothing that follows is a function",
+    method=False)
+
+# sums
+total: Op = Op("total", ieee.total, lambda y, *xs: (1.0,) * len(xs), "Σ x_i", symbol="Σ", arity=range(2**63),
+    operands=_list, text=lambda *args: f"total([{_commas(*args)}])", latex=lambda *args: " + ".join(f"{a:1}" for a in args),
+    precedence=1, method=False)
+dot: Op = Op("dot", ieee.dot, _dot_partials, "Σ w_i x_i + b, of a list of w, a list of x and b (0): E2's z",
+    symbol="Σ w x + b", arity=range(1, 2**63, 2), operands=_dot_operands, text=_dot_text, latex=_dot_latex,
+    precedence=1, method=False)
+# fmt: on

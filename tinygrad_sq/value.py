@@ -1,0 +1,345 @@
+"""`Value`: a float that records the operations done with it, and `backward`, the chain rule over that record."""
+
+from __future__ import annotations
+
+import math
+import operator
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
+
+from tinygrad_sq import table
+from tinygrad_sq.graph import Node, topological_order
+from tinygrad_sq.methods import Methods
+from tinygrad_sq.table import Op, number
+
+
+class Value(Methods, Node):
+    """A scalar in a computation graph.
+
+    data      its value
+    grad      ∂J/∂(this value) after `J.backward()`; 0.0 before. On leaves it accumulates from call to call
+    op, args  the row of the table that made it, and its operands in order: Values, or floats for constants; None, ()
+              for a leaf
+    partials  per operand, ∂(this value)/∂(operand) as a number, recorded with the value; None where no gradient flows
+    label     its name in formulas and pictures
+    scope     the groups that it belongs to, outermost first: ("layer 2", "neuron 0")
+
+    Raises TypeError for what is not a real number, OverflowError for an int too large for a float.
+    """
+
+    __slots__ = ("data", "grad", "op", "partials", "label", "scope", "__weakref__")
+    data: float
+    grad: float
+    op: Op | None
+    args: tuple[Value | float, ...]
+    partials: tuple[float | None, ...]
+    label: str
+    scope: tuple[str, ...]
+
+    def __init__(self, data: float, label: str = "") -> None:
+        if isinstance(data, Value):
+            raise TypeError(f"Value takes a number, got a Value; use {data!r} itself, or its .detach()")
+        self.data = number(data)
+        self.grad = 0.0
+        self.op = None
+        self.args = ()
+        self.partials = ()
+        self.label = label
+        self.scope = _context.get().scope
+
+    def __repr__(self) -> str:
+        label = f", label={self.label!r}" if self.label else ""
+        op = f", op={self.op.name}" if self.op else ""
+        return f"Value(data={self.data!r}, grad={self.grad!r}{label}{op})"
+
+    # fmt: off
+    def __add__(self, other: Value | float) -> Value: return _binary(table.add, self, other)
+    def __radd__(self, other: float) -> Value:
+        if type(other) is int and other == 0:  # where sum() starts: no ghost node
+            return self
+        return _binary(table.add, other, self)
+    def __sub__(self, other: Value | float) -> Value: return _binary(table.sub, self, other)
+    def __rsub__(self, other: float) -> Value: return _binary(table.sub, other, self)
+    def __mul__(self, other: Value | float) -> Value: return _binary(table.mul, self, other)
+    def __rmul__(self, other: float) -> Value: return _binary(table.mul, other, self)
+    def __truediv__(self, other: Value | float) -> Value: return _binary(table.div, self, other)
+    def __rtruediv__(self, other: float) -> Value: return _binary(table.div, other, self)
+    def __pow__(self, other: Value | float) -> Value: return _binary(table.pow, self, other)
+    def __rpow__(self, other: float) -> Value: return _binary(table.pow, other, self)
+    def __neg__(self) -> Value: return record(table.neg, (self,))
+    def __pos__(self) -> Value: return self
+    def __abs__(self) -> Value: return record(table.abs, (self,))
+    def __round__(self) -> Value: return record(table.round, (self,))
+
+    # Comparison and conversion look at the data and leave the graph. Equality and hash are those of identity.
+    def __lt__(self, other: Value | float) -> bool: return _compare(operator.lt, self, other)
+    def __le__(self, other: Value | float) -> bool: return _compare(operator.le, self, other)
+    def __gt__(self, other: Value | float) -> bool: return _compare(operator.gt, self, other)
+    def __ge__(self, other: Value | float) -> bool: return _compare(operator.ge, self, other)
+    def __bool__(self) -> bool: return bool(self.data)
+    def __float__(self) -> float: return self.data
+    def __int__(self) -> int: return int(self.data)
+    # fmt: on
+
+    def backward(self) -> None:
+        """Add ∂self/∂v to the `grad` of every leaf v that self depends on, and set that of every other node to it.
+
+        Local derivatives are those recorded with the values: changing `data` afterwards does not change the gradient.
+        Raises FloatingPointError under `detect_anomaly` for the first gradient that is not finite.
+        """
+        order = topological_order(self)
+        adjoint = dict.fromkeys(order, NOTHING)
+        adjoint[self] = 1.0
+        chain_rule(order, adjoint, NOTHING, operator.attrgetter("partials"))
+        if (origins := _context.get().origins) is not None:
+            _check_gradients(order, adjoint, origins)
+        for node, gradient in adjoint.items():
+            if node.args:
+                node.grad = gradient + 0.0
+            else:
+                node.grad += gradient
+
+    def detach(self) -> Value:
+        """A leaf with the same data and label, of which gradients know nothing."""
+        return Value(self.data, self.label)
+
+    def __record__(self, op: Op, args: tuple[Any, ...]) -> Value:
+        """The node for a call of `op` with these operands, one of which is a Value."""
+        return record(op, tuple([arg if isinstance(arg, Value) else number(arg) for arg in args]))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Value:
+        for node in topological_order(self):
+            if id(node) not in memo:
+                args = tuple([memo[id(arg)] if isinstance(arg, Value) else arg for arg in node.args])
+                memo[id(node)] = _restore(type(node), args, *_fields(node))
+        copy: Value = memo[id(self)]
+        return copy
+
+    def __reduce__(self) -> tuple[Callable[..., Value], tuple[Any, ...]]:
+        """Pickle as a flat list, so that depth costs no recursion. Leaves stay objects, so that those shared between
+        graphs (and with a model) in one pickle stay shared."""
+        if not self.args:
+            return _restore, (type(self), (), *_fields(self))
+        order = topological_order(self)
+        index = {node: i for i, node in enumerate(order)}
+        flat = [
+            (type(node), tuple([(index[arg],) if isinstance(arg, Value) else arg for arg in node.args]), *_fields(node))
+            if node.args
+            else node
+            for node in order
+        ]
+        return _restore_graph, (flat,)
+
+
+# The sum of no contributions: adding to -0.0 changes nothing, not even the sign of a zero. Told from a sum that came
+# out as zero by identity, so that nothing is passed on where no gradient arrived (nothing times inf would be NaN).
+NOTHING = float("-0.0")
+
+A = TypeVar("A")
+
+
+def chain_rule(
+    order: list[Value], adjoint: dict[Value, A], nothing: A, partials: Callable[[Value], Iterable[Any]]
+) -> None:
+    """∂J/∂v = Σ (∂J/∂user) (∂user/∂v) over the users of v: E6c, for every v of `order`, from its end to its beginning.
+
+    On entry `adjoint` holds ∂J/∂J and `nothing` for the rest of `order`; at the end it holds ∂J/∂v.
+    """
+    for node in reversed(order):
+        upstream = adjoint[node]
+        if upstream is not nothing:
+            for arg, local in zip(node.args, partials(node)):
+                if local is not None:
+                    adjoint[arg] += upstream * local  # type: ignore[index]
+
+
+# --- recording ---
+
+
+_Origins: TypeAlias = "WeakKeyDictionary[Value, str]"
+
+
+class _Context(NamedTuple):
+    """What `no_grad`, `detect_anomaly` and `scope` set, for the present thread or task alone."""
+
+    recording: bool = True
+    origins: _Origins | None = None  # under detect_anomaly: the line that made each node
+    scope: tuple[str, ...] = ()
+
+
+_context = ContextVar("tinygrad_sq", default=_Context())  # noqa: B039
+
+
+@contextmanager
+def _context_with(**changes: Any) -> Iterator[None]:
+    token = _context.set(_context.get()._replace(**changes))
+    try:
+        yield
+    finally:
+        _context.reset(token)
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """`with no_grad():` compute values alone; what is made inside is a leaf. Works as a decorator too."""
+    with _context_with(recording=False):
+        yield
+
+
+@contextmanager
+def detect_anomaly() -> Iterator[None]:
+    """`with detect_anomaly():` the first value or gradient that is not finite raises a FloatingPointError that names
+    the op, the operands, the label and the line that made it. Slow: it is for looking for a fault."""
+    with _context_with(origins=WeakKeyDictionary()):
+        yield
+
+
+@contextmanager
+def scope(name: str) -> Iterator[None]:
+    """`with scope("attention"):` what is made inside belongs together, in pictures too. Scopes nest."""
+    with _context_with(scope=(*_context.get().scope, name)):
+        yield
+
+
+def record(op: Op, args: tuple[Value | float, ...]) -> Value:
+    """The node op(*args): its value and, as numbers, its partial derivatives by the operands that are Values."""
+    xs = [arg if type(arg) is float else arg.data for arg in args]  # type: ignore[union-attr]
+    context = _context.get()
+    node = _new(Value)
+    node.data = y = op.forward(*xs)
+    node.grad = 0.0
+    node.label = ""
+    node.scope = context.scope
+    if context.recording:
+        node.op = op
+        node.args = args
+        try:
+            node.partials = op.gradient(y, *xs) if float not in map(type, args) else _partials_of_some(op, args, y, xs)
+        except ZeroDivisionError:
+            node.partials = _partials_of_some(op, args, y, xs)
+    else:
+        node.op = None
+        node.args = node.partials = ()
+    if context.origins is not None:
+        _check_value(node, op, args, context.origins)
+    return node
+
+
+_new = object.__new__
+
+
+def _partials_of_some(op: Op, args: tuple[Value | float, ...], y: float, xs: list[float]) -> tuple[float | None, ...]:
+    partials = op.partials
+    if isinstance(partials, tuple):
+        each = [None if type(arg) is float else _ieee(d, y, xs) if callable(d) else d for arg, d in zip(args, partials)]
+    else:
+        each = [None if type(arg) is float else d for arg, d in zip(args, _ieee(partials, y, xs))]
+    return tuple(each)
+
+
+def _ieee(partial: Callable[..., Any], y: float, xs: list[float]) -> Any:
+    """partial(y, *xs). Where Python's floats raise on `/ 0.0`, once more on Values, which divide as IEEE 754 does."""
+    try:
+        return partial(y, *xs)
+    except ZeroDivisionError:
+        with _context_with(recording=False, origins=None):
+            result = partial(Value(y), *map(Value, xs))
+        if isinstance(result, Value):
+            return result.data
+        return [d.data if isinstance(d, Value) else d for d in result]
+
+
+def _binary(op: Op, a: Any, b: Any) -> Value:
+    """`record` for an operator. NotImplemented for an operand that is no number, so that Python asks the other one.
+
+    Two Values, nothing special switched on: most nodes are made here, so `record` stands here once more, unrolled.
+    """
+    context = _context.get()
+    if context.recording and context.origins is None and isinstance(a, Value) and isinstance(b, Value):
+        node = _new(Value)
+        x = a.data
+        y = b.data
+        node.data = z = op.forward(x, y)
+        node.grad = 0.0
+        node.op = op
+        node.args = (a, b)
+        node.label = ""
+        node.scope = context.scope
+        try:
+            node.partials = op.gradient(z, x, y)
+        except ZeroDivisionError:
+            node.partials = _partials_of_some(op, node.args, z, [x, y])
+        return node
+    try:
+        return record(op, (a if isinstance(a, Value) else number(a), b if isinstance(b, Value) else number(b)))
+    except TypeError:
+        return NotImplemented  # type: ignore[no-any-return]
+
+
+def _compare(relation: Callable[[float, float], bool], a: Value, b: Any) -> bool:
+    try:
+        return relation(a.data, b.data if isinstance(b, Value) else number(b))
+    except TypeError:
+        return NotImplemented  # type: ignore[no-any-return]
+
+
+# --- copying ---
+
+
+def _fields(node: Value) -> tuple[Any, ...]:
+    return node.data, node.grad, node.op, node.partials, node.label, node.scope
+
+
+def _restore(cls: type[Value], args: tuple[Value | float, ...], *fields: Any) -> Value:
+    node = _new(cls)
+    node.args = args
+    node.data, node.grad, node.op, node.partials, node.label, node.scope = fields
+    return node
+
+
+def _restore_graph(flat: list[Any]) -> Value:
+    nodes: list[Value] = []
+    for entry in flat:
+        if not isinstance(entry, Value):
+            cls, args, *fields = entry
+            entry = _restore(cls, tuple([nodes[arg[0]] if isinstance(arg, tuple) else arg for arg in args]), *fields)
+        nodes.append(entry)
+    return nodes[-1]
+
+
+# --- anomalies ---
+
+
+def _describe(x: Value | float) -> str:
+    if not isinstance(x, Value):
+        return repr(x)
+    return f"{x.label or (x.op.name if x.op else 'leaf')} = {x.data!r}"
+
+
+def _check_value(node: Value, op: Op, args: tuple[Value | float, ...], origins: _Origins) -> None:
+    frame = sys._getframe()
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "tinygrad_sq":
+        frame = frame.f_back
+    origins[node] = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    if not math.isfinite(node.data):
+        operands = ", ".join(map(_describe, args))
+        raise FloatingPointError(f"{op.name} of ({operands}) is {node.data!r}, at {origins[node]}")
+
+
+def _check_gradients(order: list[Value], adjoint: Mapping[Value, float], origins: _Origins) -> None:
+    user: dict[Value, Value] = {}
+    for node in reversed(order):
+        if not math.isfinite(adjoint.get(node, 0.0)):
+            culprit = user.get(node, node)
+            operands = ", ".join(map(_describe, culprit.args))
+            raise FloatingPointError(
+                f"the gradient of ({_describe(node)}) is {adjoint[node]!r}: it comes through "
+                f"{_describe(culprit)} of ({operands}), made at {origins.get(culprit, 'a line outside detect_anomaly')}"
+            )
+        for arg, local in zip(node.args, node.partials):
+            if isinstance(arg, Value) and local is not None and not (arg in user and math.isfinite(local)):
+                user[arg] = node
