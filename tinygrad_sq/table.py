@@ -11,7 +11,7 @@ Values follow IEEE 754: no row raises, `div(1.0, 0.0)` is inf and `log(-1.0)` is
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from math import inf, nan
 from numbers import Complex, Number, Real
 from types import MethodType
@@ -40,6 +40,8 @@ R = TypeVar("R", bound=Recorder)
 
 def number(x: object) -> float:
     """`x` as a float. Accepts int, bool, float, Fraction, Decimal, NumPy scalars; raises TypeError for the rest."""
+    if type(x) is float:
+        return x
     real = isinstance(x, Number) and (isinstance(x, Real) or not isinstance(x, Complex))  # Decimal is neither
     if real or getattr(x, "shape", None) == ():
         try:
@@ -73,7 +75,7 @@ class Op:
         self,
         name: str,
         forward: Callable[..., float],
-        partials: tuple[Partial, ...] | Callable[..., Sequence[Any]],
+        partials: tuple[Partial, ...] | Callable[..., tuple[Any, ...]],
         doc: str,
         *,
         symbol: str = "",
@@ -140,10 +142,10 @@ class Op:
         return row, (self.name,)
 
 
-def _gradient(partials: tuple[Partial, ...] | Callable[..., Sequence[Any]]) -> Callable[..., tuple[Any, ...]]:
+def _gradient(partials: tuple[Partial, ...] | Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
     """All partials at once, as a function of the output and the operands. Unrolled, since every node calls it."""
     if not isinstance(partials, tuple):
-        return lambda y, *xs: tuple(partials(y, *xs))
+        return partials
     if not any(map(callable, partials)):
         return _constant(partials)
     functions = [d if callable(d) else _constant(d) for d in partials]
@@ -196,16 +198,16 @@ def _dot_operands(w: Iterable[Any], x: Iterable[Any], b: Any = 0.0) -> tuple[Any
     return (*w, *x, b)
 
 
-def _dot_partials(z: Any, *xs: Any) -> Sequence[Any]:
+def _dot_partials(z: Any, *xs: Any) -> tuple[Any, ...]:
     n = len(xs) // 2
     return (*xs[n:-1], *xs[:n], 1.0)
 
 
-def _extremum_partials(y: Any, *xs: Any) -> Sequence[Any]:
+def _extremum_partials(y: Any, *xs: Any) -> tuple[Any, ...]:
     """Each of k tied operands gets 1/k, the minimum-norm subgradient."""
     ties = [equal(x, y) for x in xs]
     k = total(ties)
-    return [tie / k for tie in ties]
+    return tuple([tie / k for tie in ties])
 
 
 def _gap_of_two_largest(*xs: float) -> float:
@@ -280,7 +282,7 @@ xlogy: Op = Op("xlogy", ieee.xlogy,
     (lambda z, x, y: log(y), lambda z, x, y: _where(less(y, 0.0), nan, _where(x, x / y, 0.0))),
     "x log(y), and 0 where x is 0", arity=2, latex=r"{0:2} \ln\left({1}\right)", precedence=2,
     domain=(REALS, POSITIVE), method=False)
-logsumexp: Op = Op("logsumexp", ieee.logsumexp, lambda y, *xs: softmax(xs), "log Σ exp(x_i)", symbol="log Σ exp",
+logsumexp: Op = Op("logsumexp", ieee.logsumexp, lambda y, *xs: tuple(softmax(xs)), "log Σ exp(x_i)", symbol="log Σ exp",
     arity=range(1, 2**63), operands=_list, method=False,
     latex=lambda *args: rf"\ln\left({' + '.join(f'e^{{{arg}}}' for arg in args)}\right)")
 

@@ -207,23 +207,27 @@ def scope(name: str) -> Iterator[None]:
 
 def record(op: Op, args: tuple[Value | float, ...]) -> Value:
     """The node op(*args): its value and, as numbers, its partial derivatives by the operands that are Values."""
-    xs = [arg if type(arg) is float else arg.data for arg in args]  # type: ignore[union-attr]
+    try:
+        xs = [arg.data for arg in args]  # type: ignore[union-attr]
+        constants = False
+    except AttributeError:
+        xs = [arg.data if isinstance(arg, Value) else arg for arg in args]
+        constants = True
     context = _context.get()
     node = _new(Value)
     node.data = y = op.forward(*xs)
     node.grad = 0.0
+    node.op = None
+    node.args = node.partials = ()
     node.label = ""
     node.scope = context.scope
     if context.recording:
         node.op = op
         node.args = args
         try:
-            node.partials = op.gradient(y, *xs) if float not in map(type, args) else _partials_of_some(op, args, y, xs)
+            node.partials = _partials(op, args, y, xs) if constants else op.gradient(y, *xs)
         except ZeroDivisionError:
-            node.partials = _partials_of_some(op, args, y, xs)
-    else:
-        node.op = None
-        node.args = node.partials = ()
+            node.partials = _partials(op, args, y, xs)
     if context.origins is not None:
         _check_value(node, op, args, context.origins)
     return node
@@ -232,12 +236,15 @@ def record(op: Op, args: tuple[Value | float, ...]) -> Value:
 _new = object.__new__
 
 
-def _partials_of_some(op: Op, args: tuple[Value | float, ...], y: float, xs: list[float]) -> tuple[float | None, ...]:
-    partials = op.partials
-    if isinstance(partials, tuple):
-        each = [None if type(arg) is float else _ieee(d, y, xs) if callable(d) else d for arg, d in zip(args, partials)]
+def _partials(op: Op, args: tuple[Value | float, ...], y: float, xs: list[float]) -> tuple[float | None, ...]:
+    """The partials one by one: none by a constant, and those that divide by zero as IEEE 754 does."""
+    if isinstance(op.partials, tuple):
+        each = [
+            None if not isinstance(arg, Value) else _ieee(d, y, xs) if callable(d) else d
+            for arg, d in zip(args, op.partials)
+        ]
     else:
-        each = [None if type(arg) is float else d for arg, d in zip(args, _ieee(partials, y, xs))]
+        each = [d if isinstance(arg, Value) else None for arg, d in zip(args, _ieee(op.partials, y, xs))]
     return tuple(each)
 
 
@@ -256,28 +263,32 @@ def _ieee(partial: Callable[..., Any], y: float, xs: list[float]) -> Any:
 def _binary(op: Op, a: Any, b: Any) -> Value:
     """`record` for an operator. NotImplemented for an operand that is no number, so that Python asks the other one.
 
-    Two Values, nothing special switched on: most nodes are made here, so `record` stands here once more, unrolled.
+    Unless something special is switched on, `record` stands here once more, unrolled: most nodes are made here.
     """
-    context = _context.get()
-    if context.recording and context.origins is None and isinstance(a, Value) and isinstance(b, Value):
-        node = _new(Value)
-        x = a.data
-        y = b.data
-        node.data = z = op.forward(x, y)
-        node.grad = 0.0
-        node.op = op
-        node.args = (a, b)
-        node.label = ""
-        node.scope = context.scope
+    both = isinstance(a, Value) and isinstance(b, Value)
+    if both:
+        x, y, args = a.data, b.data, (a, b)
+    else:
         try:
-            node.partials = op.gradient(z, x, y)
-        except ZeroDivisionError:
-            node.partials = _partials_of_some(op, node.args, z, [x, y])
-        return node
+            args = a if isinstance(a, Value) else number(a), b if isinstance(b, Value) else number(b)
+        except TypeError:
+            return NotImplemented  # type: ignore[no-any-return]
+        x, y = [arg.data if isinstance(arg, Value) else arg for arg in args]
+    context = _context.get()
+    if not context.recording or context.origins is not None:
+        return record(op, args)
+    node = _new(Value)
+    node.data = z = op.forward(x, y)
+    node.grad = 0.0
+    node.op = op
+    node.args = args
+    node.label = ""
+    node.scope = context.scope
     try:
-        return record(op, (a if isinstance(a, Value) else number(a), b if isinstance(b, Value) else number(b)))
-    except TypeError:
-        return NotImplemented  # type: ignore[no-any-return]
+        node.partials = op.gradient(z, x, y) if both else _partials(op, args, z, [x, y])
+    except ZeroDivisionError:
+        node.partials = _partials(op, args, z, [x, y])
+    return node
 
 
 def _compare(relation: Callable[[float, float], bool], a: Value, b: Any) -> bool:
