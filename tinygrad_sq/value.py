@@ -91,13 +91,7 @@ class Value(Methods, Node):
         Local derivatives are those recorded with the values: changing `data` afterwards does not change the gradient.
         Raises FloatingPointError under `detect_anomaly` for the first gradient that is not finite.
         """
-        order = topological_order(self)
-        adjoint = dict.fromkeys(order, NOTHING)
-        adjoint[self] = 1.0
-        chain_rule(order, adjoint, NOTHING, operator.attrgetter("partials"))
-        if (origins := _context.get().origins) is not None:
-            _check_gradients(order, adjoint, origins)
-        for node, gradient in adjoint.items():
+        for node, gradient in adjoints(self).items():
             if node.args:
                 node.grad = gradient + 0.0
             else:
@@ -155,6 +149,20 @@ def chain_rule(
             for arg, local in zip(node.args, partials(node)):
                 if local is not None:
                     adjoint[arg] += upstream * local  # type: ignore[index]
+
+
+recorded_partials = operator.attrgetter("partials")
+
+
+def adjoints(y: Value) -> dict[Value, float]:
+    """∂y/∂v for every v that y depends on, in topological order, from the partials recorded in the forward pass."""
+    order = topological_order(y)
+    adjoint = dict.fromkeys(order, NOTHING)
+    adjoint[y] = 1.0
+    chain_rule(order, adjoint, NOTHING, recorded_partials)
+    if (origins := _context.get().origins) is not None:
+        _check_gradients(order, adjoint, origins)
+    return adjoint
 
 
 # --- recording ---

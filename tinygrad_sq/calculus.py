@@ -1,0 +1,287 @@
+"""Derivatives as graph: `gradient`, and the function transforms made of it (grad, jacobian, hessian, jvp, vjp, hvp).
+
+`backward` runs the chain rule on numbers. `gradient` runs the same loop on Values, with partials from the same table:
+its result is a graph like any other, that can be evaluated, drawn, printed and differentiated again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from typing import Any
+
+from tinygrad_sq import table
+from tinygrad_sq.graph import topological_order
+from tinygrad_sq.tree import flatten
+from tinygrad_sq.value import NOTHING, Value, adjoints, chain_rule, record, recorded_partials
+
+# --- the chain rule on Values ---
+
+
+def gradient(y: Value, xs: Iterable[Value]) -> list[Value]:
+    """∂y/∂x for each x of `xs` (leaves or not), as Values that are functions of the same leaves as y.
+
+    Each is Σ (∂y/∂user)(∂user/∂x) over the users of x [E6c], one `dot`, and is named ∂y/∂x where y and x have names.
+    A product with 1 or -1 and a sum of one term are not written out; nothing is simplified that could turn a NaN or an
+    inf into a number. An x that y does not depend on has gradient 0.
+
+    Raises TypeError for what is not a Value, ValueError if data was changed after the forward pass (see `replay`).
+    """
+    xs = list(xs)
+    for v in (y, *xs):
+        if not isinstance(v, Value):
+            raise TypeError(f"gradient takes Values, got {type(v).__name__} {v!r:.60}")
+    order = topological_order(y)
+    adjoint = dict.fromkeys(order, _EMPTY)
+    adjoint[y] = _Sum((1.0, 1.0))
+    chain_rule(order, adjoint, _EMPTY, graph_partials)
+    if y.label:
+        for node in order:
+            if node.label:
+                adjoint[node].name(f"∂{y.label}/∂{node.label}")
+    return [_as_value(adjoint[x].value) if x in adjoint else Value(0.0) for x in xs]
+
+
+class _Sum:
+    """Σ upstream · local, not yet added up: what `chain_rule` collects when it runs on Values."""
+
+    __slots__ = ("_value", "made", "terms")
+
+    def __init__(self, *terms: tuple[Value | float, Value | float]) -> None:
+        self.terms = list(terms)
+        self._value: Value | float | None = None
+        self.made = False  # whether the sum is a node of its own, and not one of its terms
+
+    def __add__(self, term: tuple[Value | float, Value | float]) -> _Sum:
+        if not self.terms:
+            return _Sum(term)
+        self.terms.append(term)
+        return self
+
+    def __mul__(self, local: Value | float) -> tuple[Value | float, Value | float]:
+        return self.value, local
+
+    @property
+    def value(self) -> Value | float:
+        if self._value is None:
+            self._value = self._add_up()
+        return self._value
+
+    def _add_up(self) -> Value | float:
+        if not self.terms:
+            return 0.0
+        if len(self.terms) == 1:
+            ((u, d),) = self.terms
+            for factor, other in ((d, u), (u, d)):
+                if type(factor) is float and factor == 1.0:
+                    return other
+            self.made = True
+            for factor, other in ((d, u), (u, d)):
+                if type(factor) is float and factor == -1.0:
+                    return -other
+            return u * d
+        self.made = True
+        upstream, local = zip(*self.terms)
+        if all(type(d) is float and d == 1.0 for d in local):
+            return _call(table.total, *upstream)
+        return _call(table.dot, *upstream, *local, 0.0)
+
+    def name(self, label: str) -> None:
+        if self.made and isinstance(self._value, Value):
+            self._value.label = label
+
+
+_EMPTY = _Sum()
+
+
+def _call(op: table.Op, *args: Value | float) -> Value | float:
+    return record(op, args) if any(isinstance(arg, Value) for arg in args) else op.forward(*args)
+
+
+def _as_value(x: Value | float) -> Value:
+    return x if isinstance(x, Value) else Value(x)
+
+
+def graph_partials(node: Value) -> list[Any]:
+    """The partials of a node as Values (floats where they are constant, None where no gradient flows)."""
+    op = node.op
+    if op is None:
+        return []
+    if isinstance(op.partials, tuple):
+        each = [
+            None if not isinstance(arg, Value) else _on_values(d, node) if callable(d) else d
+            for arg, d in zip(node.args, op.partials)
+        ]
+    else:
+        each = [d if isinstance(arg, Value) else None for arg, d in zip(node.args, _on_values(op.partials, node))]
+    for now, then in zip(each, node.partials):
+        data = now.data if isinstance(now, Value) else now
+        if data != then and not (data is not None and then is not None and math.isnan(data) and math.isnan(then)):
+            name = f" {node.label}" if node.label else ""
+            raise ValueError(
+                f"an operand of the {op.name} node{name} was changed after the forward pass (a partial derivative was "
+                f"{then!r} then and is {data!r} now); replay() evaluates the graph again"
+            )
+    return each
+
+
+def _on_values(partial: Callable[..., Any], node: Value) -> Any:
+    try:
+        return partial(node, *node.args)
+    except ZeroDivisionError:  # of two constants; Values divide as IEEE 754 does
+        return partial(node, *map(_as_value, node.args))
+
+
+def push_forward(
+    order: list[Value], tangent: dict[Value, Any], nothing: Any, partials: Callable[[Value], Iterable[Any]]
+) -> None:
+    """∂v/∂t = Σ (∂v/∂arg)(∂arg/∂t) over the operands of v: the chain rule from the beginning of `order` to its end.
+
+    On entry `tangent` holds ∂x/∂t of the variables x; at the end, of everything that depends on them.
+    """
+    for node in order:
+        if node not in tangent:
+            rate = nothing
+            for arg, local in zip(node.args, partials(node)):
+                if local is not None and arg in tangent:
+                    rate = rate + tangent[arg] * local
+            if rate is not nothing:
+                tangent[node] = rate
+
+
+# --- functions of scalars and of nested lists of scalars ---
+
+# Whether some transform is evaluating its function: what is then computed must stay graph, for the outer one.
+_inside = ContextVar("inside a transform", default=False)
+
+
+class _Point:
+    """The arguments of a function, with the variables to differentiate by as Values of their own.
+
+    A number becomes a leaf, a Value v the node identity(v): whoever else uses v, even as a variable of an outer
+    transform, is not confused with it, and what is found remains a function of v.
+    """
+
+    def __init__(self, f: Callable[..., Any], args: tuple[Any, ...], argnums: int | tuple[int, ...]) -> None:
+        chosen = (argnums,) if isinstance(argnums, int) else argnums
+        for i in chosen:
+            if not -len(args) <= i < len(args):
+                raise ValueError(f"argnums names argument {i} of a call with {len(args)} arguments")
+        selected = args[argnums] if isinstance(argnums, int) else tuple([args[i] for i in argnums])
+        leaves, self.rebuild = flatten(selected)
+        everything, _ = flatten(args)
+        self.numeric = not _inside.get() and not any(isinstance(leaf, Value) for leaf in everything)
+        self.variables = [table.identity(v) if isinstance(v, Value) else Value(v) for v in leaves]
+        lifted = self.rebuild(self.variables)
+        arguments = list(args)
+        for i, arg in zip(chosen, (lifted,) if isinstance(argnums, int) else lifted):
+            arguments[i] = arg
+        token = _inside.set(True)
+        try:
+            self.result = f(*arguments)
+        finally:
+            _inside.reset(token)
+
+    def scalar(self, transform: str) -> Value | float:
+        if not isinstance(self.result, (Value, int, float)):
+            got = type(self.result).__name__
+            raise TypeError(f"{transform} takes a function with one scalar result, got a {got}; see jacobian")
+        return self.result
+
+    def gradient(self, y: Any) -> list[Any]:
+        """∂y/∂(each variable): numbers at a point of numbers, else Values."""
+        if not isinstance(y, Value):
+            return [0.0 if self.numeric else Value(0.0) for _ in self.variables]
+        if not self.numeric:
+            return gradient(y, self.variables)
+        adjoint = adjoints(y)
+        return [adjoint.get(x, 0.0) + 0.0 for x in self.variables]
+
+    def plain(self, y: Any) -> Any:
+        return y.data if self.numeric and isinstance(y, Value) else y
+
+
+def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., tuple[Any, Any]]:
+    """The function that gives f's value and its gradient by the arguments `argnums`, in the structure of those.
+
+    f takes scalars and nested lists, tuples and dicts of scalars, and returns a scalar. Called with numbers, the
+    results are numbers; called with Values, or inside another transform, they are Values that can be differentiated.
+    Raises TypeError if f's result is not a scalar, ValueError for an argument number out of range.
+    """
+
+    def evaluate(*args: Any) -> tuple[Any, Any]:
+        point = _Point(f, args, argnums)
+        y = point.scalar("grad")
+        return point.plain(y), point.rebuild(point.gradient(y))
+
+    return evaluate
+
+
+def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+    """The function ∇f: as `value_and_grad`, without the value. grad(grad(f)) is the second derivative."""
+    both = value_and_grad(f, argnums)
+    return lambda *args: both(*args)[1]
+
+
+def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+    """The function that gives ∂f_i/∂x_j: f's result, with the structure of the arguments in place of each scalar."""
+
+    def evaluate(*args: Any) -> Any:
+        point = _Point(f, args, argnums)
+        outputs, rebuild = flatten(point.result)
+        return rebuild([point.rebuild(point.gradient(y)) for y in outputs])
+
+    return evaluate
+
+
+def hessian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+    """The function that gives ∂²f/∂x_i∂x_j, in the structure of the arguments twice over: jacobian(grad(f))."""
+    return jacobian(grad(f, argnums), argnums)
+
+
+def jvp(f: Callable[[Any], Any], x: Any, v: Any) -> tuple[Any, Any]:
+    """f(x) and J v, the derivative of f at x along v (in x's structure); both in the structure of f's result."""
+    point = _Point(f, (x,), 0)
+    directions = _like(v, x, "v")
+    outputs, rebuild = flatten(point.result)
+    roots = [y for y in outputs if isinstance(y, Value)]
+    order = topological_order(*roots)
+    numeric = point.numeric and not any(isinstance(d, Value) for d in directions)
+    tangent: dict[Value, Any] = {
+        variable: d if numeric else _Sum((d, 1.0)) for variable, d in zip(point.variables, directions)
+    }
+    if numeric:
+        push_forward(order, tangent, NOTHING, recorded_partials)
+        rates = [tangent.get(y, 0.0) + 0.0 for y in outputs]
+    else:
+        push_forward(order, tangent, _EMPTY, graph_partials)
+        rates = [_as_value(tangent.get(y, _EMPTY).value) for y in outputs]
+    return rebuild([point.plain(y) for y in outputs]), rebuild(rates)
+
+
+def vjp(f: Callable[[Any], Any], x: Any) -> tuple[Any, Callable[[Any], Any]]:
+    """f(x), and the function that takes u (in the structure of f's result) to uᵀ J (in the structure of x)."""
+    point = _Point(f, (x,), 0)
+    outputs, rebuild = flatten(point.result)
+
+    def pull_back(u: Any) -> Any:
+        weights = _like(u, point.result, "u")
+        y = _call(table.dot, *weights, *outputs, 0.0)
+        return point.rebuild(point.gradient(y))
+
+    return rebuild([point.plain(y) for y in outputs]), pull_back
+
+
+def hvp(f: Callable[[Any], Any], x: Any, v: Any) -> Any:
+    """H v, the product of f's Hessian at x with v: forward mode over the gradient, without ever forming H."""
+    return jvp(grad(f), x, v)[1]
+
+
+def _like(tree: Any, model: Any, name: str) -> list[Any]:
+    """The scalars of `tree`, which must have the structure of `model`."""
+    leaves, _ = flatten(tree)
+    expected, rebuild = flatten(model)
+    if len(leaves) != len(expected) or flatten(rebuild(leaves))[0] != leaves:
+        raise ValueError(f"{name} has {len(leaves)} scalars, expected {len(expected)}")
+    return [leaf if isinstance(leaf, Value) else table.number(leaf) for leaf in leaves]
