@@ -1,0 +1,99 @@
+"""Formulas typed as text, such as "tanh(w*x + b)": parsed by Python's grammar, computed by the table, never evaluated.
+
+What is not a name, a number, a list, an operator of the table or a call of one of its rows is an error, so a formula
+from anywhere is safe to compute.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+from unicodedata import normalize
+
+from tinygrad_sq.table import Op, number, rows
+from tinygrad_sq.value import Value
+
+
+class FormulaError(ValueError):
+    """What is wrong with a formula, and at which of its columns."""
+
+
+def evaluate(formula: str, variables: Mapping[str, Value | float]) -> Value | float:
+    """The value of `formula`, in which each name stands for its entry in `variables`.
+
+    With Values among the variables the result is a graph: `evaluate("tanh(w*x)", {"w": w, "x": x})` is `tanh(w * x)`.
+    Raises FormulaError, with the column, for what is no formula, a name without a value, a value without its name.
+    """
+    text = " ".join(formula.split())
+    given = {normalize("NFKC", name): value for name, value in variables.items()}  # as Python's parser does to names
+    try:
+        tree = ast.parse(text, mode="eval").body
+        unused = given.keys() - {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        result: Value | float | list[Any] = _Evaluation(text, given).value(tree)
+    except SyntaxError as error:
+        raise FormulaError(f"formula, column {error.offset or len(text) + 1}: {error.msg}") from None
+    except (RecursionError, MemoryError):
+        raise FormulaError("the formula is nested too deeply") from None
+    if unused:
+        raise FormulaError(f"{min(unused)!r} has a value but does not stand in the formula")
+    if isinstance(result, list):
+        raise FormulaError("the formula is a list; expected a single value")
+    return result
+
+
+class _Evaluation:
+    def __init__(self, text: str, variables: Mapping[str, Value | float]) -> None:
+        self.text = text
+        self.variables = variables
+        self.operators = _operators()
+
+    def value(self, node: ast.expr) -> Any:
+        match node:
+            case ast.Constant(value=int() | float() as x) if not isinstance(x, bool):
+                return self.call(node, number, [x])
+            case ast.Name(id=name):
+                if name in self.variables:
+                    return self.variables[name]
+                raise self.error(node, f"a function: write {name}(...)" if name in rows else "a name without a value")
+            case ast.List(elts=elements):
+                return [self.value(element) for element in elements]
+            case ast.UnaryOp(op=op, operand=x):
+                return self.operation(node, op, x)
+            case ast.BinOp(left=x, op=op, right=y) | ast.Compare(left=x, ops=[op], comparators=[y]):
+                return self.operation(node, op, x, y)
+            case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
+                if name not in rows:
+                    near = get_close_matches(name, rows)
+                    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+                    raise self.error(node, f"the table has no function {name!r}{hint}")
+                return self.call(node, rows[name], [self.value(arg) for arg in args])
+        raise self.error(node, "expected names, numbers, operators and functions of the table, nothing else")
+
+    def operation(self, node: ast.expr, op: ast.AST, *operands: ast.expr) -> Any:
+        if type(op) not in self.operators:
+            raise self.error(node, "the table has no such operator")
+        return self.call(node, self.operators[type(op)], [self.value(operand) for operand in operands])
+
+    def call(self, node: ast.expr, function: Any, args: list[Any]) -> Any:
+        try:
+            return function(*args)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise self.error(node, str(error)) from None
+
+    def error(self, node: ast.expr, message: str) -> FormulaError:
+        before = self.text.encode()[: node.col_offset].decode()  # the parser counts bytes
+        source = ast.get_source_segment(self.text, node)
+        return FormulaError(f"formula, column {len(before) + 1}, {source!r:.60}: {message}")
+
+
+def _operators() -> dict[type[ast.AST], Op]:
+    """The rows that are written as operators, by the operator: read off how each row is typeset as text."""
+    operators: dict[type[ast.AST], Op] = {}
+    for row in rows.values():
+        if isinstance(row.text, str):
+            match ast.parse(row.text.format(*"xyz"), mode="eval").body:
+                case ast.UnaryOp(op=op) | ast.BinOp(op=op) | ast.Compare(ops=[op]):
+                    operators[type(op)] = row
+    return operators

@@ -1,0 +1,227 @@
+"""Tables of text, from CSV files, and how a net reads them: inputs standardised, targets encoded."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from random import Random
+from statistics import fmean
+
+LARGEST = 1e150  # squares of numbers up to this size, and sums of those, are finite
+
+
+class TableError(ValueError):
+    """What is wrong with a file of data, and in which row and column."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """The cells of a CSV file, as text without surrounding blanks.
+
+    source   the file, for messages
+    columns  the names in its first line
+    rows     one tuple of cells a row, as long as `columns`
+    lines    the line of the file at which each row ends, for messages
+    """
+
+    source: str
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    lines: list[int]
+
+    def column(self, name: str) -> list[str]:
+        """The cells of one column; TableError with the nearest names if there is none of this name."""
+        if name not in self.columns:
+            near = get_close_matches(name, self.columns, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(self.columns)}"
+            raise TableError(f"{self.source}: no column {name!r}; {hint}")
+        j = self.columns.index(name)
+        return [row[j] for row in self.rows]
+
+    def numbers(self, name: str) -> list[float]:
+        """The cells of one column as floats; TableError at the first that is empty, text, NaN or infinite."""
+        return [self._number(cell, i, name) for i, cell in enumerate(self.column(name))]
+
+    def _number(self, cell: str, i: int, name: str) -> float:
+        x = parse_number(cell)
+        if x is None or not abs(x) <= LARGEST:
+            raise self.error(i, name, f"expected a number, got {cell!r:.40}" if cell else "the cell is empty")
+        return x
+
+    def error(self, i: int, name: str, message: str) -> TableError:
+        """The error that `message` describes, in row i (counted from 0) of the column `name`."""
+        return TableError(f"{self.source}, row {i + 1} (line {self.lines[i]}), column {name!r}: {message}")
+
+
+def parse_number(cell: str) -> float | None:
+    """The number that a cell holds, NaN and infinities among them; None for text."""
+    try:
+        return None if "_" in cell else float(cell)
+    except ValueError:
+        return None
+
+
+def read_csv(path: str | Path) -> Table:
+    """The table in a CSV file: UTF-8, commas, names of columns in the first line; blank lines are skipped.
+
+    Raises OSError for a file that cannot be read, TableError for one that is not UTF-8, has no rows, has a row of
+    another length than the first, or has two columns of one name.
+    """
+    source = str(path)
+    data = Path(path).read_bytes()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line_start = data.rfind(b"\n", 0, error.start) + 1
+        line, place = data.count(b"\n", 0, error.start) + 1, error.start - line_start + 1
+        raise TableError(f"{source}, line {line}, byte {place}: not UTF-8; save the file as UTF-8") from None
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows: list[tuple[str, ...]] = []
+    lines = []
+    try:
+        for cells in reader:
+            if cells:
+                rows.append(tuple([cell.strip() for cell in cells]))
+                lines.append(reader.line_num)
+    except csv.Error as error:
+        raise TableError(f"{source}, line {reader.line_num}: {error}") from None
+    if not rows:
+        raise TableError(f"{source}: the file is empty; expected the names of columns, then rows")
+    columns, rows = rows[0], rows[1:]
+    for name, times in Counter(columns).items():
+        if times > 1 or not name:
+            places = ", ".join(str(j + 1) for j, other in enumerate(columns) if other == name)
+            problem = f"{times} columns are called {name!r}" if name else "a column has no name"
+            raise TableError(f"{source}, line {lines[0]}: {problem} (columns {places})")
+    if not rows:
+        raise TableError(f"{source}: the file has no rows below the names of its columns")
+    for i, row in enumerate(rows):
+        if len(row) != len(columns):
+            where = f"row {i + 1} (line {lines[i + 1]})"
+            raise TableError(f"{source}, {where}: {len(row)} cells, expected {len(columns)}, one a column")
+    return Table(source, columns, rows, lines[1:])
+
+
+@dataclass(frozen=True)
+class Scale:
+    """x -> (x - mean) / deviation, which gives the numbers it was made from mean 0 and standard deviation 1."""
+
+    mean: float
+    deviation: float
+
+    @classmethod
+    def of(cls, xs: Sequence[float]) -> Scale:
+        """The scale of `xs`; deviation 1 where they are all equal."""
+        mean = fmean(xs)
+        return cls(mean, math.sqrt(fmean((x - mean) ** 2 for x in xs)) if min(xs) < max(xs) else 1.0)
+
+    def __call__(self, x: float) -> float:
+        return (x - self.mean) / self.deviation
+
+    def inverse(self, x: float) -> float:
+        return self.mean + self.deviation * x
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How the cells of a table become a net's inputs and targets, and its outputs become cells again.
+
+    inputs   for each input column, in the net's order, the scale that standardises it
+    target   the column to predict
+    classes  the classes in the net's order, for one-hot targets; none for regression
+    scale    what standardises the target of a regression
+    """
+
+    inputs: dict[str, Scale]
+    target: str
+    classes: tuple[str, ...]
+    scale: Scale
+
+    @classmethod
+    def of(
+        cls, table: Table, target: str, classes: tuple[str, ...], train: Sequence[int], ignore: Iterable[str] = ()
+    ) -> Encoding:
+        """The encoding of `table` with scales from its rows `train`; every column not in `ignore` is an input.
+
+        Raises TableError for an input cell that is no number, and where no column is left.
+        """
+        for name in ignore:
+            table.column(name)
+        inputs = {}
+        for name in table.columns:
+            if name != target and name not in ignore:
+                xs = table.numbers(name)
+                inputs[name] = Scale.of([xs[i] for i in train])
+        if not inputs:
+            raise TableError(f"{table.source}: no column beside the target {target!r}; expected at least one input")
+        ys = [] if classes else table.numbers(target)
+        return cls(inputs, target, classes, Scale.of([ys[i] for i in train]) if ys else Scale(0.0, 1.0))
+
+    def X(self, table: Table) -> list[list[float]]:
+        """The standardised inputs, one list a row."""
+        columns = [[scale(x) for x in table.numbers(name)] for name, scale in self.inputs.items()]
+        return [list(row) for row in zip(*columns)]
+
+    def Y(self, table: Table) -> list[list[float]]:
+        """The targets, one list a row: one-hot by class, or the standardised number."""
+        if self.classes:
+            return [[float(cell == name) for name in self.classes] for cell in table.column(self.target)]
+        return [[self.scale(y)] for y in table.numbers(self.target)]
+
+    def decode(self, output: Sequence[float]) -> str | float:
+        """The prediction that a net's output stands for: the class of the largest activation, or the number."""
+        if self.classes:
+            return self.classes[max(range(len(output)), key=output.__getitem__)]
+        return self.scale.inverse(output[0])
+
+
+def find_classes(table: Table, target: str, task: str | None = None) -> tuple[str, ...]:
+    """The classes of a target column of text, sorted; none for a column of numbers (regression).
+
+    `task` "classification" takes numbers as names of classes, "regression" takes nothing but numbers. Raises TableError
+    for a cell that is empty, NaN, or of another kind than most, and for a column that is the same in every row.
+    """
+    cells = table.column(target)
+    numbers = [parse_number(cell) for cell in cells]
+    for i, (cell, x) in enumerate(zip(cells, numbers)):
+        if not cell or (x is not None and not math.isfinite(x)):
+            raise table.error(i, target, f"the target is missing, got {cell!r}")
+    if task is None:
+        is_number = [x is not None for x in numbers]
+        most = is_number.count(True) * 2 > len(cells)
+        if (not most) in is_number:
+            i = is_number.index(not most)
+            hint = "if both are names of classes, say --task classification"
+            raise table.error(
+                i, target, f"got {cells[i]!r:.40} where most cells are {'numbers' if most else 'text'}; {hint}"
+            )
+        task = "regression" if most else "classification"
+    if len(set(cells)) == 1:
+        expected = "two classes" if task == "classification" else "two different numbers"
+        raise TableError(f"{table.source}, column {target!r}: every row is {cells[0]!r}; expected at least {expected}")
+    return tuple(sorted(set(cells))) if task == "classification" else ()
+
+
+def split(labels: Sequence[object], fraction: float, seed: int) -> tuple[list[int], list[int]]:
+    """The indices of `labels` in two lists, to train and to test, shuffled by `seed`, each label in proportion.
+
+    About `fraction` of each label goes to the test; one row of each stays to train.
+    """
+    random = Random(seed)
+    train: list[int] = []
+    test: list[int] = []
+    groups: dict[object, list[int]] = {}
+    for i, label in enumerate(labels):
+        groups.setdefault(label, []).append(i)
+    for indices in groups.values():
+        random.shuffle(indices)
+        n = min(round(fraction * len(indices)), len(indices) - 1)
+        test += indices[:n]
+        train += indices[n:]
+    return sorted(train), sorted(test)
