@@ -1,0 +1,133 @@
+"""Optimisers: how a step follows from the gradients. p is a parameter, g its gradient, lr the step size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import inf, sqrt
+from typing import TypeVar
+
+from tinygrad_sq.value import Value
+
+T = TypeVar("T")
+
+
+class Optimizer:
+    """What all optimisers have: the parameters and `lr`, which can be set at any time.
+
+    Raises ValueError for no parameters, and for an lr that is not a positive number.
+    """
+
+    def __init__(self, parameters: Iterable[Value], lr: float) -> None:
+        self.parameters = list(parameters)
+        if not self.parameters:
+            raise ValueError("expected at least one parameter, got none")
+        self.lr = _within("lr", lr, "above 0", 0.0 < lr < inf)
+
+    def step(self) -> None:
+        """Change the parameters' data by one step along the gradients that they have now."""
+        raise NotImplementedError
+
+    def zero_grad(self) -> None:
+        """Set the parameters' gradients to 0, before the next backward adds to them."""
+        for p in self.parameters:
+            p.grad = 0.0
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent: p ← p − lr d.
+
+        g ← ∂J/∂p + weight_decay p
+        v ← momentum v + g          from v = 0
+        d = g + momentum v with nesterov, else v
+
+    As Sutskever et al. 2013, in the form in which lr may change from step to step.
+    Raises ValueError for no parameters, or one out of range: lr > 0, 0 ≤ momentum < 1, weight_decay ≥ 0, nesterov only
+    with a momentum.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Value],
+        lr: float,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(parameters, lr)
+        self.momentum = _within("momentum", momentum, "from 0 to below 1", 0.0 <= momentum < 1.0)
+        if nesterov and not momentum:
+            raise ValueError("nesterov takes a momentum above 0, got 0")
+        self.nesterov = nesterov
+        self.weight_decay = _within("weight_decay", weight_decay, "0 or more", 0.0 <= weight_decay < inf)
+        self._v = [0.0] * len(self.parameters)
+
+    def step(self) -> None:
+        for i, p in enumerate(self.parameters):
+            g = p.grad + self.weight_decay * p.data
+            self._v[i] = v = self.momentum * self._v[i] + g
+            p.data -= self.lr * (g + self.momentum * v if self.nesterov else v)
+
+
+class Adam(Optimizer):
+    """Adam (Kingma and Ba 2015, algorithm 1): p ← p − lr m̂ / (√v̂ + eps), in step t = 1, 2, ...
+
+        m ← β₁ m + (1 − β₁) g       from m = 0;    m̂ = m / (1 − β₁ᵗ)
+        v ← β₂ v + (1 − β₂) g²      from v = 0;    v̂ = v / (1 − β₂ᵗ)
+
+    Raises ValueError for no parameters, or one out of range: lr > 0, 0 ≤ β < 1, eps > 0.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Value],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+    ) -> None:
+        super().__init__(parameters, lr)
+        in_range = len(betas) == 2 and all(0.0 <= beta < 1.0 for beta in betas)
+        self.betas = _within("betas", betas, "two numbers from 0 to below 1", in_range)
+        self.eps = _within("eps", eps, "above 0", 0.0 < eps < inf)
+        self._t = 0
+        self._m = [0.0] * len(self.parameters)
+        self._v = [0.0] * len(self.parameters)
+
+    def step(self) -> None:
+        self._t += 1
+        beta1, beta2 = self.betas
+        c1, c2 = 1.0 - beta1**self._t, 1.0 - beta2**self._t
+        for i, p in enumerate(self.parameters):
+            g = p.grad
+            self._m[i] = m = beta1 * self._m[i] + (1.0 - beta1) * g
+            self._v[i] = v = beta2 * self._v[i] + (1.0 - beta2) * g * g
+            p.data -= self.lr * (m / c1) / (sqrt(v / c2) + self.eps)
+
+
+class AdamW(Adam):
+    """Adam after p ← (1 − lr weight_decay) p: decay apart from the gradient (Loshchilov and Hutter 2019).
+
+    Their schedule η is the lr here, as in PyTorch, so that weight_decay is multiplied by lr.
+    Raises ValueError as Adam, and for a weight_decay < 0.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Value],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+    ) -> None:
+        super().__init__(parameters, lr, betas, eps)
+        self.weight_decay = _within("weight_decay", weight_decay, "0 or more", 0.0 <= weight_decay < inf)
+
+    def step(self) -> None:
+        for p in self.parameters:
+            p.data -= self.lr * self.weight_decay * p.data
+        super().step()
+
+
+def _within(name: str, value: T, expected: str, is_so: bool) -> T:
+    if not is_so:
+        raise ValueError(f"expected {name} to be {expected}, got {value!r}")
+    return value

@@ -1,0 +1,145 @@
+"""`fit`: the training loop, full batch or minibatches, on E3."""
+
+from __future__ import annotations
+
+import math
+import random
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+from tinygrad_sq.losses import cost, half_squared_error
+from tinygrad_sq.nn import Module
+from tinygrad_sq.optim import Adam, Optimizer
+from tinygrad_sq.table import number
+from tinygrad_sq.value import Value, no_grad
+
+Loss: TypeAlias = Callable[[Any, Any], Any]
+Samples: TypeAlias = "list[tuple[Any, Any]]"
+
+
+class History(NamedTuple):
+    """What `fit` returns.
+
+    cost         per finished epoch, J of the training set (E3), that of each batch taken before its step
+    validation   per finished epoch, the mean loss over the validation set after it, without the λ term
+    interrupted  whether Ctrl-C ended it
+    """
+
+    cost: list[float]
+    validation: list[float]
+    interrupted: bool
+
+
+def fit(
+    model: Module,
+    X: Sequence[Any],
+    Y: Sequence[Any],
+    *,
+    loss: Loss = half_squared_error,
+    lam: float = 0.0,
+    optimizer: Optimizer | None = None,
+    epochs: int = 100,
+    batch_size: int | None = None,
+    seed: int = 0,
+    validation: tuple[Sequence[Any], Sequence[Any]] | None = None,
+    progress: bool = False,
+) -> History:
+    """Change the model's parameters so that J falls (E3), going `epochs` times over the samples (X, Y).
+
+    loss, lam    as for `cost`
+    optimizer    by default Adam(model.parameters(), lr=0.01)
+    batch_size   a step for each batch of so many samples, and one for the remainder, after a shuffle by `seed` in each
+                 epoch. None: one step an epoch, over all samples
+    validation   further samples (X, Y), only to be watched
+    progress     show a line on stderr, if that is a terminal
+
+    Ctrl-C ends it early, and leaves the net as it was after the last finished step.
+
+    Raises ValueError for samples that are none, of unequal lengths or not finite, and for epochs or a batch_size less
+    than 1; FloatingPointError if a step would leave the finite numbers, with the net as before that step.
+    """
+    samples = _samples(X, Y)
+    watched = _samples(*validation, "validation ") if validation else []
+    size = len(samples) if batch_size is None else batch_size
+    if epochs < 1 or size < 1:
+        raise ValueError(f"expected epochs and batch_size of 1 or more, got {epochs} and {size}")
+    if optimizer is None:
+        optimizer = Adam(model.parameters(), lr=0.01)
+    shuffle = random.Random(seed).shuffle
+    show = progress and sys.stderr.isatty()
+    history = History([], [], interrupted=False)
+    try:
+        for epoch in range(1, epochs + 1):
+            if batch_size is not None:
+                shuffle(samples)
+            J = 0.0
+            for start in range(0, len(samples), size):
+                batch = samples[start : start + size]
+                J += _step(optimizer, model, batch, loss, lam) * (len(batch) / len(samples))
+            if watched:
+                with no_grad():
+                    history.validation.append(_cost(model, watched, loss, lam=0.0).data)
+            history.cost.append(J)
+            if show:
+                sys.stderr.write(f"\r{_progress(epoch, epochs, history)}")
+                sys.stderr.flush()
+    except KeyboardInterrupt:
+        history = History(history.cost, history.validation[: len(history.cost)], interrupted=True)
+    finally:
+        if show:
+            sys.stderr.write("\n")
+    return history
+
+
+def _cost(model: Module, samples: Samples, loss: Loss, lam: float) -> Value:
+    return cost(model, [x for x, _ in samples], [y for _, y in samples], loss, lam)
+
+
+def _step(optimizer: Optimizer, model: Module, samples: Samples, loss: Loss, lam: float) -> float:
+    """J, before a step that is taken in whole, or not at all if anything stops it."""
+    optimizer.zero_grad()
+    J = _cost(model, samples, loss, lam)
+    J.backward()
+    parameters = model.parameters()
+    before = [p.data for p in parameters]
+    try:
+        optimizer.step()
+        if not all(math.isfinite(x) for x in (J.data, *[p.data for p in parameters])):
+            raise FloatingPointError(f"at a cost of {J.data!r}, a step left the finite numbers: try a smaller lr")
+    except BaseException:
+        for p, data in zip(parameters, before):
+            p.data = data
+        raise
+    return J.data
+
+
+def _samples(X: Sequence[Any], Y: Sequence[Any], which: str = "") -> Samples:
+    """The pairs (x, y), checked."""
+    if len(X) != len(Y) or len(X) == 0:
+        raise ValueError(f"expected one target for each of the {which}samples, got {len(Y)} for {len(X)} samples")
+    return list(zip(_rows(X, f"{which}X"), _rows(Y, f"{which}Y")))
+
+
+def _rows(data: Sequence[Any], name: str) -> list[Any]:
+    """Rows of finite numbers, all of one length, as floats. A target that is no list stays: it may index a class."""
+    rows: list[Any] = []
+    length = None
+    for s, row in enumerate(data):
+        try:
+            values = [v if isinstance(v, Value) else number(v) for v in (row if isinstance(row, Iterable) else [row])]
+        except TypeError as error:
+            raise TypeError(f"{name}[{s}]: {error}") from None
+        if not all(map(math.isfinite, values)):
+            raise ValueError(f"{name}[{s}]: expected finite numbers, got {values!r:.60}")
+        length = length or len(values)
+        if len(values) != length:
+            raise ValueError(f"{name}[{s}]: expected {length} numbers, as many as in {name}[0], got {len(values)}")
+        rows.append(values if isinstance(row, Iterable) else row)
+    return rows
+
+
+def _progress(epoch: int, epochs: int, history: History) -> str:
+    bar = "#" * (20 * epoch // epochs)
+    validation = f"validation {history.validation[-1]:<12.6g}" if history.validation else ""
+    return f"epoch {epoch:{len(str(epochs))}}/{epochs} [{bar:<20}] cost {history.cost[-1]:<12.6g}{validation}"
