@@ -36,11 +36,11 @@ def gradient(y: Value, xs: Iterable[Value]) -> list[Value]:
     adjoint = dict.fromkeys(order, _EMPTY)
     adjoint[y] = _Sum((1.0, 1.0))
     chain_rule(order, adjoint, _EMPTY, graph_partials)
-    if y.label:
-        for node in order:
-            if node.label:
-                adjoint[node].name(f"∂{y.label}/∂{node.label}")
-    return [_as_value(adjoint[x].value) if x in adjoint else Value(0.0) for x in xs]
+    results = [_as_value(adjoint[x].value) if x in adjoint else Value(0.0) for x in xs]
+    for node, sum_ in adjoint.items():
+        if y.label and node.label:
+            sum_.name(f"∂{y.label}/∂{node.label}")
+    return results
 
 
 class _Sum:
@@ -82,7 +82,7 @@ class _Sum:
                     return -other
             return u * d
         self.made = True
-        upstream, local = zip(*self.terms)
+        upstream, local = zip(*reversed(self.terms))  # in the order in which the users were made, as E6 is written
         if all(type(d) is float and d == 1.0 for d in local):
             return _call(table.total, *upstream)
         return _call(table.dot, *upstream, *local, 0.0)

@@ -32,7 +32,7 @@ def topological_order(*roots: N) -> list[N]:
             for arg in unvisited:
                 if arg not in seen and isinstance(arg, Node):
                     seen.add(arg)  # type: ignore[arg-type]
-                    if arg.args:
+                    if not seen.issuperset(arg.args):
                         stack.append((arg, iter(arg.args)))  # type: ignore[arg-type]
                         break
                     order.append(arg)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from operator import index as as_index
 from typing import Any
 
 from tinygrad_sq.nn import Module
-from tinygrad_sq.table import dot, logsumexp, number, relu, softplus, total
+from tinygrad_sq.table import dot, half_square, logsumexp, number, relu, softplus, total
 from tinygrad_sq.value import Value
 
 
@@ -20,8 +20,7 @@ def half_squared_error(output: Any, target: Any) -> Any:
     h, y = _list(output), _list(target)
     if len(h) != len(y):
         raise ValueError(f"expected {len(h)} targets, one for each output, got {len(y)}")
-    d = [a - t for a, t in zip(h, y)]
-    return 0.5 * dot(d, d)
+    return total([half_square(t - a) for a, t in zip(h, y)])
 
 
 def cross_entropy(logits: Sequence[Any], index: int) -> Any:

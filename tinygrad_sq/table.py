@@ -42,8 +42,9 @@ def number(x: object) -> float:
     """`x` as a float. Accepts int, bool, float, Fraction, Decimal, NumPy scalars; raises TypeError for the rest."""
     if type(x) is float:
         return x
-    real = isinstance(x, Number) and (isinstance(x, Real) or not isinstance(x, Complex))  # Decimal is neither
-    if real or getattr(x, "shape", None) == ():
+    if getattr(x, "shape", None) == ():  # a NumPy scalar, or an array without dimensions
+        x = x.item()  # type: ignore[attr-defined]
+    if isinstance(x, Number) and (isinstance(x, Real) or not isinstance(x, Complex)):  # Decimal is neither
         try:
             return float(x)  # type: ignore[arg-type]
         except OverflowError:
@@ -63,7 +64,8 @@ class Op:
     symbol      what a picture writes in the node
     text, latex the formula: a template `{0} ... {1}`, or a function of the operands' formulas where their number
                 varies. `{0:2}` puts parentheses around an operand that binds less tightly than 2
-    precedence  how tightly the formula binds: 1 sum, 2 product, 3 sign, 4 power, 5 anything closed
+    precedence  how tightly the text binds: 1 sum, 2 product, 3 sign, 4 power, 5 anything closed; latex_precedence,
+                where the LaTeX formula binds differently
     arity       how many operands it takes: a number or a range
     operands    turns the arguments of a call into the operands, where they differ: defaults, lists
     domain      the open interval of each operand (of all, where there is one) on which the row is real
@@ -82,6 +84,7 @@ class Op:
         text: str | Callable[..., str] = "",
         latex: str | Callable[..., str] = "",
         precedence: int = 5,
+        latex_precedence: int = 0,
         arity: int | range = 1,
         operands: Callable[..., tuple[Any, ...]] | None = None,
         domain: tuple[Interval, ...] = (REALS,),
@@ -98,11 +101,14 @@ class Op:
         self.__doc__ = f"{name}: {doc}"
         self.symbol = symbol or name
         self.text = text or (f"{name}({slots})" if slots else lambda *args: f"{name}({_commas(*args)})")
-        operator = rf"\operatorname{{{name.replace('_', chr(92) + '_')}}}"
+        latex_name = name.replace("_", r"\_")
         self.latex = latex or (
-            rf"{operator}\left({slots}\right)" if slots else lambda *args: rf"{operator}\left({_commas(*args)}\right)"
+            rf"\operatorname{{{{{latex_name}}}}}\left({slots}\right)"
+            if slots
+            else lambda *args: rf"\operatorname{{{latex_name}}}\left({_commas(*args)}\right)"
         )
         self.precedence = precedence
+        self.latex_precedence = latex_precedence or precedence
         self.arity = arity
         self.operands = operands
         self.domain = domain
@@ -180,10 +186,6 @@ def row(name: str) -> Op:
 def _where(condition: Any, a: Any, b: Any) -> Any:
     """`where`, without a node when the condition is a number."""
     return where(condition, a, b) if hasattr(condition, "__record__") else a if condition else b
-
-
-def _square(x: Any) -> Any:
-    return x * x
 
 
 def _list(*values: Any) -> tuple[Any, ...]:
@@ -268,9 +270,13 @@ pow: Op = Op("pow", ieee.pow,
     text="{0:5}**{1:4}", latex="{{{0:5}}}^{{{1}}}", precedence=4)
 
 # roots, exponentials, logarithms
+square: Op = Op("square", lambda x: x * x, (lambda y, x: 2.0 * x,), "x²", symbol="x²", text="{0:5}**2",
+    latex="{{{0:5}}}^2", precedence=4)
+half_square: Op = Op("half_square", lambda x: 0.5 * x * x, (lambda y, x: x,), "½ x², the summand of E1", symbol="½x²",
+    latex=r"\tfrac{{1}}{{2}} {{{0:5}}}^2", latex_precedence=2, method=False)
 sqrt: Op = Op("sqrt", ieee.sqrt, (lambda y, x: 0.5 / y,), "√x", symbol="√", latex=r"\sqrt{{{0}}}",
     domain=(POSITIVE,))
-exp: Op = Op("exp", ieee.exp, (lambda y, x: y,), "e to the power x", latex="e^{{{0}}}", precedence=4)
+exp: Op = Op("exp", ieee.exp, (lambda y, x: y,), "e to the power x", latex="e^{{{0}}}", latex_precedence=4)
 expm1: Op = Op("expm1", ieee.expm1, (lambda y, x: exp(x),), "e^x - 1, exact near 0")
 log: Op = Op("log", ieee.log,
     (lambda y, x: _where(less(x, 0.0), nan, 1.0 / x),), "the natural logarithm of x",
@@ -280,7 +286,7 @@ log1p: Op = Op("log1p", ieee.log1p,
     latex=r"\ln\left(1 + {0:1}\right)", domain=((-1.0, inf),))
 xlogy: Op = Op("xlogy", ieee.xlogy,
     (lambda z, x, y: log(y), lambda z, x, y: _where(less(y, 0.0), nan, _where(x, x / y, 0.0))),
-    "x log(y), and 0 where x is 0", arity=2, latex=r"{0:2} \ln\left({1}\right)", precedence=2,
+    "x log(y), and 0 where x is 0", arity=2, latex=r"{0:2} \ln\left({1}\right)", latex_precedence=2,
     domain=(REALS, POSITIVE), method=False)
 logsumexp: Op = Op("logsumexp", ieee.logsumexp, lambda y, *xs: tuple(softmax(xs)), "log Σ exp(x_i)", symbol="log Σ exp",
     arity=range(1, 2**63), operands=_list, method=False,
@@ -289,13 +295,13 @@ logsumexp: Op = Op("logsumexp", ieee.logsumexp, lambda y, *xs: tuple(softmax(xs)
 # trigonometry
 sin: Op = Op("sin", ieee.sin, (lambda y, x: cos(x),), "sine, x in radians", latex=r"\sin\left({0}\right)")
 cos: Op = Op("cos", ieee.cos, (lambda y, x: -sin(x),), "cosine, x in radians", latex=r"\cos\left({0}\right)")
-tan: Op = Op("tan", ieee.tan, (lambda y, x: 1.0 + _square(y),), "tangent, x in radians",
+tan: Op = Op("tan", ieee.tan, (lambda y, x: 1.0 + square(y),), "tangent, x in radians",
     latex=r"\tan\left({0}\right)", kink=lambda x: abs(math.cos(x)))
 asin: Op = Op("asin", ieee.asin, (lambda y, x: 1.0 / sqrt((1.0 - x) * (1.0 + x)),), "arc sine, in radians",
     latex=r"\arcsin\left({0}\right)", domain=(UNIT,))
 acos: Op = Op("acos", ieee.acos, (lambda y, x: -1.0 / sqrt((1.0 - x) * (1.0 + x)),), "arc cosine, in radians",
     latex=r"\arccos\left({0}\right)", domain=(UNIT,))
-atan: Op = Op("atan", math.atan, (lambda y, x: _square(1.0 / hypot(1.0, x)),), "arc tangent, in radians",
+atan: Op = Op("atan", math.atan, (lambda y, x: square(1.0 / hypot(1.0, x)),), "arc tangent, in radians",
     latex=r"\arctan\left({0}\right)")
 atan2: Op = Op("atan2", math.atan2,
     (lambda t, y, x: x / hypot(y, x) / hypot(y, x), lambda t, y, x: -y / hypot(y, x) / hypot(y, x)),
@@ -308,7 +314,7 @@ hypot: Op = Op("hypot", math.hypot, (lambda z, x, y: _where(z, x / z, 0.0), lamb
 sinh: Op = Op("sinh", ieee.sinh, (lambda y, x: cosh(x),), "hyperbolic sine", latex=r"\sinh\left({0}\right)")
 cosh: Op = Op("cosh", ieee.cosh, (lambda y, x: sinh(x),), "hyperbolic cosine",
     latex=r"\cosh\left({0}\right)")
-tanh: Op = Op("tanh", math.tanh, (lambda y, x: _square(sech(x)),), "hyperbolic tangent", latex=r"\tanh\left({0}\right)")
+tanh: Op = Op("tanh", math.tanh, (lambda y, x: square(sech(x)),), "hyperbolic tangent", latex=r"\tanh\left({0}\right)")
 sech: Op = Op("sech", ieee.sech, (lambda y, x: -y * tanh(x),), "hyperbolic secant, 1 / cosh(x)")
 asinh: Op = Op("asinh", math.asinh, (lambda y, x: 1.0 / hypot(1.0, x),), "inverse hyperbolic sine")
 acosh: Op = Op("acosh", ieee.acosh, (lambda y, x: 1.0 / (sqrt(x - 1.0) * sqrt(x + 1.0)),),
@@ -319,7 +325,7 @@ atanh: Op = Op("atanh", ieee.atanh,
 
 # the normal distribution
 gaussian: Op = Op("gaussian", lambda x: ieee.exp_minus(1.0, x), (lambda y, x: -2.0 * x * y,), "exp(-x²)",
-    latex="e^{{-{0:5}^2}}", precedence=4)
+    latex="e^{{-{0:5}^2}}", latex_precedence=4)
 erf: Op = Op("erf", math.erf, (lambda y, x: 2.0 / math.sqrt(math.pi) * gaussian(x),), "the error function")
 erfc: Op = Op("erfc", math.erfc, (lambda y, x: -2.0 / math.sqrt(math.pi) * gaussian(x),), "1 - erf(x)")
 normal_pdf: Op = Op("normal_pdf", lambda x: ieee.exp_minus(0.5, x) / math.sqrt(2.0 * math.pi), (lambda y, x: -x * y,),
@@ -371,8 +377,8 @@ less: Op = Op("less", lambda x, y: 1.0 if x < y else 0.0, (0.0, 0.0), "1 where x
     text="({0:1} < {1:1})", latex=r"\left[{0} < {1}\right]", kink=lambda x, y: math.fabs(x - y), method=False)
 equal: Op = Op("equal", lambda x, y: 1.0 if x == y else 0.0, (0.0, 0.0), "1 where x = y, else 0", symbol="=", arity=2,
     text="({0:1} == {1:1})", latex=r"\left[{0} = {1}\right]", kink=lambda x, y: math.fabs(x - y), method=False)
-maximum: Op = Op("maximum", ieee.maximum, _extremum_partials, "the largest operand", symbol="max", arity=range(1, 2**63),
-    operands=_list, latex=lambda *args: rf"\max\left({_commas(*args)}\right)", kink=_gap_of_two_largest)
+maximum: Op = Op("maximum", ieee.maximum, _extremum_partials, "the largest operand", symbol="max",
+    arity=range(1, 2**63), operands=_list, latex=lambda *args: rf"\max\left({_commas(*args)}\right)", kink=_gap_of_two_largest)
 minimum: Op = Op("minimum", ieee.minimum, _extremum_partials, "the smallest operand", symbol="min",
     arity=range(1, 2**63), operands=_list, latex=lambda *args: rf"\min\left({_commas(*args)}\right)",
     kink=lambda *xs: _gap_of_two_largest(*(-x for x in xs)))
@@ -391,9 +397,9 @@ stop_gradient: Op = Op("stop_gradient", lambda x: x, (None,), "x, of which nothi
 
 # sums
 total: Op = Op("total", ieee.total, lambda y, *xs: (1.0,) * len(xs), "Σ x_i", symbol="Σ", arity=range(2**63),
-    operands=_list, text=lambda *args: f"total([{_commas(*args)}])", latex=lambda *args: " + ".join(f"{a:1}" for a in args),
-    precedence=1, method=False)
+    operands=_list, text=lambda *args: f"total([{_commas(*args)}])",
+    latex=lambda *args: " + ".join(f"{a:1}" for a in args), latex_precedence=1, method=False)
 dot: Op = Op("dot", ieee.dot, _dot_partials, "Σ w_i x_i + b, of a list of w, a list of x and b (0): E2's z",
     symbol="Σ w x + b", arity=range(1, 2**63, 2), operands=_dot_operands, text=_dot_text, latex=_dot_latex,
-    precedence=1, method=False)
+    latex_precedence=1, method=False)
 # fmt: on

@@ -56,6 +56,14 @@ class Value(Methods, Node):
         op = f", op={self.op.name}" if self.op else ""
         return f"Value(data={self.data!r}, grad={self.grad!r}{label}{op})"
 
+    def __str__(self) -> str:
+        from tinygrad_sq.study.formula import to_text
+
+        return to_text(self)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.data, spec) if spec else str(self)
+
     # fmt: off
     def __add__(self, other: Value | float) -> Value: return _binary(table.add, self, other)
     def __radd__(self, other: float) -> Value:
