@@ -23,7 +23,7 @@ class Rounded(float):
 
     def __add__(self, other: float) -> Rounded:
         x, y = float(self), float(other)
-        return Rounded(x + y, self.error + _error(other) + EPSILON * (abs(x) + abs(y)))
+        return Rounded(x + y, self.error + error(other) + EPSILON * (abs(x) + abs(y)))
 
     __radd__ = __add__
 
@@ -35,7 +35,7 @@ class Rounded(float):
 
     def __mul__(self, other: float) -> Rounded:
         x, y = float(self), float(other)
-        return Rounded(x * y, self.error * abs(y) + abs(x) * _error(other) + EPSILON * abs(x * y))
+        return Rounded(x * y, self.error * abs(y) + abs(x) * error(other) + EPSILON * abs(x * y))
 
     __rmul__ = __mul__
 
@@ -49,7 +49,8 @@ class Rounded(float):
         return result
 
 
-def _error(x: float) -> float:
+def error(x: float) -> float:
+    """The bound on the error of x: 0 for a plain float."""
     return x.error if isinstance(x, Rounded) else 0.0
 
 
@@ -71,4 +72,4 @@ def agree(engine: Any, closed: Any) -> bool:
         return engine.keys() == closed.keys() and all(agree(engine[key], closed[key]) for key in closed)
     if isinstance(closed, list):
         return len(engine) == len(closed) and all(map(agree, engine, closed))
-    return bool(abs(engine - float(closed)) <= 16.0 * _error(closed) + UNDERFLOW)
+    return bool(abs(engine - float(closed)) <= 16.0 * error(closed) + UNDERFLOW)

@@ -134,9 +134,14 @@ class Net(NamedTuple):
         """s_1, ..., s_{n_l}."""
         return [len(self.X[0])] + [len(b) for b in self.b.values()]
 
+    @property
+    def layers(self) -> range:
+        """1, ..., n_l."""
+        return range(1, len(self.W) + 2)
+
     def activation(self, l: int) -> str:
         """The name of layer l's f."""
-        return self.output if l == len(self.sizes) else self.hidden
+        return self.output if l == self.layers[-1] else self.hidden
 
 
 # |z| stays below this, so that five layers of exp or cosh do not overflow.
