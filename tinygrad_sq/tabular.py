@@ -7,11 +7,12 @@ import io
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from random import Random
 from statistics import fmean
+from typing import Any
 
 LARGEST = 1e150  # squares of numbers up to this size, and sums of those, are finite
 
@@ -179,6 +180,42 @@ class Encoding:
         if self.classes:
             return self.classes[max(range(len(output)), key=output.__getitem__)]
         return self.scale.inverse(output[0])
+
+    def to_json(self) -> dict[str, Any]:
+        """The encoding as what JSON can hold."""
+        return {
+            "inputs": [{"column": name, **asdict(scale)} for name, scale in self.inputs.items()],
+            "target": {"column": self.target, "classes": list(self.classes), **asdict(self.scale)},
+        }
+
+    @classmethod
+    def from_json(cls, data: Any, n_in: int, n_out: int) -> Encoding:
+        """What `to_json` gave, checked, for a net of n_in inputs and n_out outputs; TableError if it does not fit."""
+        try:
+            inputs = {_text(entry["column"]): _scale(entry) for entry in data["inputs"]}
+            target = data["target"]
+            classes = tuple(map(_text, target["classes"]))
+            encoding = cls(inputs, _text(target["column"]), classes, _scale(target))
+        except (TypeError, KeyError) as error:
+            raise TableError(f"no description of a table's columns: {type(error).__name__} {error}") from None
+        if (len(inputs), max(1, len(classes))) != (n_in, n_out):
+            raise TableError(
+                f"{len(inputs)} input columns and {len(classes)} classes for a net of {n_in} inputs, {n_out} outputs"
+            )
+        return encoding
+
+
+def _text(x: Any) -> str:
+    if not isinstance(x, str):
+        raise TypeError(f"expected a text, got {x!r:.40}")
+    return x
+
+
+def _scale(entry: Any) -> Scale:
+    mean, deviation = entry["mean"], entry["deviation"]
+    if not (type(mean) is type(deviation) is float and abs(mean) <= LARGEST and 0.0 < deviation <= LARGEST):
+        raise TypeError(f"expected a mean and a deviation above 0, got {mean!r:.40} and {deviation!r:.40}")
+    return Scale(mean, deviation)
 
 
 def find_classes(table: Table, target: str, task: str | None = None) -> tuple[str, ...]:

@@ -1,0 +1,330 @@
+"""The command `tinygrad-sq`: demo, train, predict, draw."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import math
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+from tinygrad_sq import __version__
+from tinygrad_sq.expression import FormulaError, evaluate
+from tinygrad_sq.job import OPTIMIZERS, Job, Options, predict, residuals, sample_graph
+from tinygrad_sq.nn import Neuron
+from tinygrad_sq.saving import _write as write
+from tinygrad_sq.saving import load_with_about, save
+from tinygrad_sq.tabular import Encoding, TableError, read_csv
+from tinygrad_sq.train import History
+from tinygrad_sq.value import Value
+
+T = TypeVar("T")
+
+IRIS = Path(__file__).parent / "data" / "iris.csv"
+SHOWN = 24  # units in the table of residuals; the largest difference is over all
+
+
+class UsageError(ValueError):
+    """What is wrong with what the user asked for."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the arguments say (those of the process by default): 0, or 2 and one line on stderr if it cannot be."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, perhaps `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        return _fail(f"{error.filename}: {error.strerror}")
+    except (UsageError, TableError, FormulaError, FloatingPointError) as error:
+        return _fail(str(error))
+    return 0
+
+
+def _fail(message: str) -> int:
+    _note(f"tinygrad-sq: error: {message}")
+    return 2
+
+
+def _note(message: str) -> None:
+    print(" ".join(message.split()), file=sys.stderr)
+
+
+# --- demo and train ---
+
+
+def _demo(options: argparse.Namespace) -> None:
+    print("Fisher's iris: sepals and petals of 150 flowers, measured in cm (Annals of Eugenics 7, 1936)\n")
+    _train(options)
+
+
+def _train(options: argparse.Namespace) -> None:
+    table = read_csv(options.file)
+    job = Job(table, options.target, Options(**{f.name: getattr(options, f.name) for f in fields(Options)}))
+    out = _folder(options.out)
+    _print_task(job)
+    history = job.fit()
+    _print_result(job, history)
+    s = (job.test or job.train)[0]
+    J = sample_graph(job.model, job.X[s], job.Y[s])
+    _print_residuals(job, J, s)
+    print()
+    save(job.model, out / "net.json", job.encoding.to_json())
+    print(f"wrote {out / 'net.json'}: the net, for `tinygrad-sq predict {out / 'net.json'} FILE.csv`")
+    _try_to_write(out / "graph.svg", lambda: _graph_svg(J), f"J of row {s + 1}, each value with its gradient")
+    _try_to_write(out / "loss.svg", lambda: _loss_svg(job, history), "the cost, epoch by epoch")
+
+
+def _print_task(job: Job) -> None:
+    encoding, options = job.encoding, job.options
+    kind = f"one of {', '.join(encoding.classes)}" if encoding.classes else "a number"
+    sizes = [len(encoding.inputs), *[len(layer.neurons) for layer in job.model.layers]]
+    output = job.model.layers[-1].neurons[0].activation.name
+    print(f"data   {Path(job.table.source).name}: {len(job.table.rows)} rows; inputs {', '.join(encoding.inputs)}")
+    print(f"task   predict {encoding.target}, {kind}")
+    print(f"split  {len(job.train)} rows to train, {len(job.test)} to test; seed {options.seed}")
+    print(f"net    {'-'.join(map(str, sizes))}, {len(job.model.parameters())} parameters; ", end="")
+    print(f"{options.activation}, {output} at the output")
+    print(f"cost   J of E3: half squared error, λ = {options.lam:g}")
+
+
+def _print_result(job: Job, history: History) -> None:
+    n = len(history.cost)
+    stopped = " (stopped by you)" if history.interrupted else ""
+    shown = sorted({1, *[round(k * n / 5) for k in range(1, 6)]} - {0}) if n else []
+    print(f"fit    J after {', '.join(f'{k}: {history.cost[k - 1]:.4g}' for k in shown)} of {n} epochs{stopped}\n")
+    for name, rows in ("train", job.train), ("test", job.test):
+        print(f"{name:5}  {job.score(rows) if rows else 'no rows'}")
+
+
+def _print_residuals(job: Job, J: Value, s: int) -> None:
+    rows = list(residuals(job.model, J, job.X[s], job.Y[s]))
+    cell = job.table.column(job.encoding.target)[s]
+    print(f"\nδ = ∂J/∂z for row {s + 1} of the data ({job.encoding.target} {cell}), unit by unit")
+    print(f"{'unit':8}{'engine (z.grad)':>26}{'closed form (E5, E6)':>26}{'difference':>14}")
+    for row in rows[:SHOWN]:
+        print(f"{row.unit:8}{row.engine:>26.17g}{row.closed_form:>26.17g}{row.difference:>14.2g}")
+    if len(rows) > SHOWN:
+        print(f"... and {len(rows) - SHOWN} units more")
+    print(f"largest difference: {max(row.difference for row in rows):.2g}")
+
+
+def _folder(name: str) -> Path:
+    """The folder to write to, made if need be; found out before the training, not after it."""
+    out = Path(name)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out).close()
+    except OSError as error:
+        raise UsageError(f"{out}: cannot write there: {error.strerror}") from None
+    return out
+
+
+def _try_to_write(path: Path, make: Callable[[], str], what: str) -> None:
+    """Write a picture if it can be made; else say which it is and why not, and go on."""
+    try:
+        svg = make()
+    except (ImportError, UsageError) as error:
+        _note(f"{path.name} is not drawn: {error}")
+    else:
+        write(str(path), svg)
+        print(f"wrote {path}: {what}")
+
+
+def _graph_svg(root: Value) -> str:
+    from tinygrad_sq.study.dot import DotError
+    from tinygrad_sq.study.draw import to_svg
+
+    try:
+        return to_svg(root)
+    except (DotError, ValueError) as error:  # no Graphviz; a graph too large to read
+        raise UsageError(str(error)) from None
+
+
+def _loss_svg(job: Job, history: History) -> str:
+    from tinygrad_sq.plot import loss_svg
+
+    return loss_svg(history.cost, history.validation, f"Learning to predict {job.encoding.target}")
+
+
+# --- predict and draw ---
+
+
+def _predict(options: argparse.Namespace) -> None:
+    try:
+        model, about = load_with_about(options.net)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    n_in, n_out = len(model.layers[0].neurons[0].w), len(model.layers[-1].neurons)
+    try:
+        encoding = Encoding.from_json(about, n_in, n_out)
+    except TableError as error:
+        raise UsageError(f"{options.net}: {error}") from None
+    predicted = predict(model, encoding, encoding.X(read_csv(options.file)))
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow([encoding.target])
+    writer.writerows([cell] for cell in predicted)
+
+
+def _draw(options: argparse.Namespace) -> None:
+    values = {name: Value(x, name) for name, x in options.values}
+    root = evaluate(options.formula, values)
+    if not isinstance(root, Value):
+        raise UsageError(f"{options.formula} is the number {root!r}: there is no variable to differentiate it by")
+    root.backward()
+    svg = _graph_svg(root)
+    write(options.output, svg)
+    print(f"{options.formula} = {root.data!r}")
+    for name, v in values.items():
+        print(f"∂/∂{name} = {v.grad!r}")
+    print(f"wrote {options.output}")
+
+
+# --- the arguments ---
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        sys.exit(_fail(f"{message} (see {self.prog} --help)"))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="tinygrad-sq",
+        description="Small neural nets by scalar reverse-mode autodiff, every step of which can be seen.",
+        epilog="Exit code: 0, or 2 with one line on stderr that says what was wrong with the input, and where.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(name: str, run: Callable[[argparse.Namespace], None], short: str, long: str) -> argparse.ArgumentParser:
+        sub: argparse.ArgumentParser = commands.add_parser(name, help=short, description=f"{short}. {long}")
+        sub.set_defaults(run=run)
+        return sub
+
+    demo = command(
+        "demo",
+        _demo,
+        "Train a net to tell three species of iris apart",
+        "Prints its accuracy and, for one flower, δ of every unit by the engine beside δ by the derivation's closed form. "
+        "Writes the graph, the cost and the net to a folder. Takes some seconds; all that can be chosen for `train` can "
+        "be chosen here.",
+    )
+    _add_options(demo)
+    demo.set_defaults(file=IRIS, target="species", task=None, ignore=(), hidden=(5,), epochs=150)
+
+    train = command(
+        "train",
+        _train,
+        "Train a net on a CSV file",
+        "The file is UTF-8 with commas, names of columns in the first line, and a number in every cell of an input "
+        "column. A target column of text is a classification, one of numbers a regression. Inputs (and a numeric "
+        "target) are standardised by the mean and deviation of the training rows. Prints and writes what `demo` does.",
+    )
+    train.add_argument("file", metavar="FILE.csv", help="the data")
+    train.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict; the rest are inputs")
+    train.add_argument("--ignore", action="append", default=[], metavar="COLUMN", help="no input; may be repeated")
+    train.add_argument(
+        "--task", choices=["classification", "regression"], help="what the target is, if its cells do not show it"
+    )
+    _add_options(train)
+
+    pred = command(
+        "predict",
+        _predict,
+        "Predict the target of each row of a CSV file",
+        "Prints CSV to stdout: the name of the target column, then one prediction a row. The file needs the input "
+        "columns that the net was trained on, in any order; other columns are ignored.",
+    )
+    pred.add_argument("net", metavar="net.json", help="the net that `train` wrote")
+    pred.add_argument("file", metavar="FILE.csv", help="the data")
+
+    draw = command(
+        "draw",
+        _draw,
+        "Draw a formula as a computation graph, with its derivatives",
+        'Example: tinygrad-sq draw "tanh(w*x + b)" w=0.5 x=1 b=-0.2 -o graph.svg. A formula has names, numbers, '
+        "parentheses, + - * / **, and the functions of the table (sin, exp, relu, maximum(a, b), dot([a, b], [c, d]), "
+        "...); it is parsed and never executed.",
+    )
+    draw.add_argument("formula", metavar="FORMULA", help="in quotes; in parentheses if it begins with a minus sign")
+    draw.add_argument("values", nargs="*", type=_assignment, metavar="NAME=NUMBER", help="what each name stands for")
+    draw.add_argument("-o", "--output", default="graph.svg", metavar="FILE.svg", help="where to (default %(default)s)")
+    return parser
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    defaults = {field.name: field.default for field in fields(Options)}
+    numbers = _number(int, lambda n: n > 0, "a whole number above 0")
+    rate = _number(float, lambda x: 0.0 < x < math.inf, "a number above 0")
+    rates = ", ".join(f"{lr:g} for {name}" for name, (_, lr) in OPTIMIZERS.items())
+    parser.set_defaults(**defaults)
+    group = parser.add_argument_group("the net and its training")
+    add = group.add_argument
+    add("--hidden", type=_sizes, metavar="N,N,...", help="units of each hidden layer (default 8,8)")
+    add("--activation", type=_activation, metavar="NAME", help="of the hidden layers: any row (default %(default)s)")
+    add(
+        "--lam",
+        type=_number(float, lambda x: 0.0 <= x < math.inf, "a number of 0 or more"),
+        metavar="λ",
+        help="how much large weights cost: (λ/2) Σ W² in E3 (default %(default)s)",
+    )
+    add("--epochs", type=numbers, metavar="N", help="passes over the training rows (default %(default)s)")
+    add("--batch-size", type=numbers, metavar="N", help="rows for each step (default %(default)s)")
+    add("--optimizer", choices=list(OPTIMIZERS), help="how a step follows from the gradient (default %(default)s)")
+    add("--lr", type=rate, metavar="STEP", help=f"step size (default {rates})")
+    add(
+        "--seed",
+        type=_number(int, lambda n: True, "a whole number"),
+        metavar="N",
+        help="of the split, the initial "
+        "weights and the batches; the same seed gives the same net (default %(default)s)",
+    )
+    add(
+        "--test-fraction",
+        type=_number(float, lambda x: 0.0 <= x < 1.0, "a number from 0 to below 1"),
+        metavar="X",
+        help="share of the rows kept for the test, of each class alike (default %(default)s)",
+    )
+    add("--out", default="out", metavar="DIR", help="folder for net.json, graph.svg, loss.svg (default %(default)s)")
+
+
+def _number(convert: Callable[[str], T], accept: Callable[[T], bool], expected: str) -> Callable[[str], T]:
+    def parse(text: str) -> T:
+        try:
+            x = convert(text)
+        except ValueError:
+            pass
+        else:
+            if accept(x):
+                return x
+        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
+
+    return parse
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    parse = _number(int, lambda n: n > 0, "whole numbers above 0 with commas between, such as 8,8")
+    return tuple([parse(size) for size in text.split(",")])
+
+
+def _activation(text: str) -> str:
+    try:
+        Neuron(1, text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def _assignment(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    if not name.isidentifier():
+        raise argparse.ArgumentTypeError(f"expected NAME=NUMBER, got {text!r}")
+    return name, _number(float, lambda x: True, f"a number for {name}")(value)

@@ -1,0 +1,162 @@
+"""The main job: a net trained on a table of data, held to the closed form of the derivation, and written to files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tinygrad_sq import deltas
+from tinygrad_sq.graph import topological_order
+from tinygrad_sq.losses import half_squared_error
+from tinygrad_sq.nn import MLP
+from tinygrad_sq.optim import SGD, Adam, AdamW
+from tinygrad_sq.table import Op
+from tinygrad_sq.tabular import Encoding, Table, find_classes, split
+from tinygrad_sq.train import History, fit
+from tinygrad_sq.value import Value, no_grad, scope
+
+OPTIMIZERS: dict[str, tuple[type[Adam] | type[SGD], float]] = {  # and the step size to start from
+    "adam": (Adam, 0.01),
+    "adamw": (AdamW, 0.01),
+    "sgd": (SGD, 0.3),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user of `tinygrad-sq train` can choose; its help says what each option is."""
+
+    hidden: Sequence[int] = (8, 8)
+    activation: str = "tanh"
+    lam: float = 1e-3
+    epochs: int = 200
+    batch_size: int = 16
+    optimizer: str = "adam"
+    lr: float | None = None
+    seed: int = 0
+    test_fraction: float = 0.2
+    task: str | None = None
+    ignore: Sequence[str] = ()
+
+
+class Job:
+    """An untrained net for predicting the column `target` of a table from the others, and the rows for it.
+
+    The hidden layers have the chosen activation; the last one sigmoid for one-hot targets (classification), identity
+    for a number (regression). The cost is E3, so that E5, E6 and E7 are its gradient in closed form.
+
+    Raises TableError for data that cannot be trained on.
+    """
+
+    def __init__(self, table: Table, target: str, options: Options) -> None:
+        classes = find_classes(table, target, options.task)
+        labels = table.column(target) if classes else [""] * len(table.rows)
+        self.table = table
+        self.options = options
+        self.train, self.test = split(labels, options.test_fraction, options.seed)
+        self.encoding = Encoding.of(table, target, classes, self.train, options.ignore)
+        self.X = self.encoding.X(table)
+        self.Y = self.encoding.Y(table)
+        self.model = MLP(
+            len(self.encoding.inputs),
+            [*options.hidden, max(1, len(classes))],
+            activation=options.activation,
+            output_activation="sigmoid" if classes else "identity",
+            seed=options.seed,
+            init="glorot",
+        )
+
+    def fit(self) -> History:
+        """Train the net on the rows `train`, watching the rows `test`. Raises FloatingPointError if it diverges."""
+        options = self.options
+        optimizer, lr = OPTIMIZERS[options.optimizer]
+        return fit(
+            self.model,
+            [self.X[s] for s in self.train],
+            [self.Y[s] for s in self.train],
+            lam=options.lam,
+            optimizer=optimizer(self.model.parameters(), options.lr or lr),
+            epochs=options.epochs,
+            batch_size=options.batch_size,
+            seed=options.seed,
+            validation=([self.X[s] for s in self.test], [self.Y[s] for s in self.test]) if self.test else None,
+            progress=True,
+        )
+
+    def score(self, rows: Sequence[int]) -> str:
+        """How good the net's predictions are on these rows, in words."""
+        predicted = predict(self.model, self.encoding, [self.X[s] for s in rows])
+        if self.encoding.classes:
+            cells = self.table.column(self.encoding.target)
+            right = sum(p == cells[s] for p, s in zip(predicted, rows))
+            return f"accuracy {right / len(rows):.1%} ({right} of {len(rows)})"
+        ys = self.table.numbers(self.encoding.target)
+        error, spread = (
+            math.sqrt(sum((float(p) - ys[s]) ** 2 for p, s in zip(guesses, rows)) / len(rows))
+            for guesses in (predicted, [self.encoding.scale.mean] * len(rows))
+        )
+        return f"root mean square error {error:.4g} (predicting the mean: {spread:.4g})"
+
+
+def predict(model: MLP, encoding: Encoding, X: Sequence[Sequence[float]]) -> list[str | float]:
+    """What the net predicts for each row of standardised inputs: the name of a class, or a number."""
+    with no_grad():
+        outputs = [model(x) for x in X]
+    return [encoding.decode([a.data for a in (h if isinstance(h, list) else [h])]) for h in outputs]
+
+
+def sample_graph(model: MLP, x: Sequence[float], y: Sequence[float]) -> Value:
+    """J of one sample (E1), after `backward`, as a graph in which inputs and targets have names too.
+
+    The gradients that the parameters had before are lost.
+    """
+    with scope("input"):
+        inputs = [Value(x_j, f"x[{j}]") for j, x_j in enumerate(x)]
+    h = model(inputs)
+    with scope("target"):
+        targets = [Value(y_i, f"y[{i}]") for i, y_i in enumerate(y)]
+    with scope("loss"):
+        J: Value = half_squared_error(h, targets)
+    J.label = "J"
+    model.zero_grad()
+    J.backward()
+    return J
+
+
+class Residual(NamedTuple):
+    """δ of one unit: the engine's ∂J/∂z, and what the derivation says it is."""
+
+    unit: str
+    engine: float
+    closed_form: float
+
+    @property
+    def difference(self) -> float:
+        return abs(self.engine - self.closed_form)
+
+
+def residuals(model: MLP, J: Value, x: Sequence[float], y: Sequence[float]) -> Iterator[Residual]:
+    """δ of each unit by the engine, from the graph of `sample_graph`, and by E5 and E6 in plain floats."""
+    layers = dict(enumerate((layer.neurons for layer in model.layers), 1))
+    W = {l: [[w.data for w in neuron.w] for neuron in neurons] for l, neurons in layers.items()}
+    b = {l: [neuron.b.data for neuron in neurons] for l, neurons in layers.items()}
+    f = {l + 1: neurons[0].activation for l, neurons in layers.items()}
+    z, a = deltas.forward(W, b, x, f)
+    delta = deltas.deltas(W, y, z, a, {l: derivative(row) for l, row in f.items()})
+    nodes = {node.label: node for node in topological_order(J)}
+    for l in sorted(delta):
+        for i, delta_i in enumerate(delta[l]):
+            unit = f"z{l}[{i}]"
+            yield Residual(unit, nodes[unit].grad, delta_i)
+
+
+def derivative(row: Op) -> Callable[[float], float]:
+    """f' of an activation f, from its row: the partial by the first operand, the others at their defaults."""
+
+    def f_prime(z: float) -> float:
+        operands = row.operands(z) if row.operands else (z,)
+        return row.gradient(row.forward(*operands), *operands)[0] or 0.0  # None: no gradient flows
+
+    return f_prime
