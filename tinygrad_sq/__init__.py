@@ -1,5 +1,17 @@
 """Scalar reverse-mode autodiff that shows every step of the chain rule."""
 
+from typing import TYPE_CHECKING
+
+from tinygrad_sq.calculus import grad as grad
+from tinygrad_sq.calculus import gradient as gradient
+from tinygrad_sq.calculus import hessian as hessian
+from tinygrad_sq.calculus import hvp as hvp
+from tinygrad_sq.calculus import jacobian as jacobian
+from tinygrad_sq.calculus import jvp as jvp
+from tinygrad_sq.calculus import value_and_grad as value_and_grad
+from tinygrad_sq.calculus import vjp as vjp
+from tinygrad_sq.custom import custom_op as custom_op
+from tinygrad_sq.gradcheck import gradcheck as gradcheck
 from tinygrad_sq.losses import binary_cross_entropy as binary_cross_entropy
 from tinygrad_sq.losses import cost as cost
 from tinygrad_sq.losses import cross_entropy as cross_entropy
@@ -13,6 +25,7 @@ from tinygrad_sq.nn import Parameter as Parameter
 from tinygrad_sq.optim import SGD as SGD
 from tinygrad_sq.optim import Adam as Adam
 from tinygrad_sq.optim import AdamW as AdamW
+from tinygrad_sq.replay import replay as replay
 from tinygrad_sq.saving import load as load
 from tinygrad_sq.saving import save as save
 from tinygrad_sq.table import *  # noqa: F403  (every row is a public function)
@@ -22,5 +35,19 @@ from tinygrad_sq.value import Value as Value
 from tinygrad_sq.value import detect_anomaly as detect_anomaly
 from tinygrad_sq.value import no_grad as no_grad
 from tinygrad_sq.value import scope as scope
+
+if TYPE_CHECKING:
+    from tinygrad_sq.study.draw import draw_dot as draw_dot
+    from tinygrad_sq.study.draw import to_svg as to_svg
+else:
+
+    def __getattr__(name):
+        """Pictures are loaded when they are asked for: they need graphviz, and the engine needs nothing."""
+        if name in ("draw_dot", "to_svg"):
+            from tinygrad_sq.study import draw
+
+            return getattr(draw, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __version__ = "0.1.0"

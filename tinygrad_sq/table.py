@@ -10,7 +10,9 @@ Values follow IEEE 754: no row raises, `div(1.0, 0.0)` is inf and `log(-1.0)` is
 
 from __future__ import annotations
 
+import cmath
 import math
+import operator
 from collections.abc import Callable, Iterable
 from math import inf, nan
 from numbers import Complex, Number, Real
@@ -69,6 +71,7 @@ class Op:
     arity       how many operands it takes: a number or a range
     operands    turns the arguments of a call into the operands, where they differ: defaults, lists
     domain      the open interval of each operand (of all, where there is one) on which the row is real
+    analytic    the forward function on complex numbers, if it has one there; `gradcheck` uses it
     kink        distance of a point from the nearest one in the domain where the row is not smooth; None: smooth
     method      whether `v.name()` reads well, so that Value has it as a method
     """
@@ -88,6 +91,7 @@ class Op:
         arity: int | range = 1,
         operands: Callable[..., tuple[Any, ...]] | None = None,
         domain: tuple[Interval, ...] = (REALS,),
+        analytic: Callable[..., complex] | None = None,
         kink: Callable[..., float] | None = None,
         method: bool = True,
     ) -> None:
@@ -112,6 +116,7 @@ class Op:
         self.arity = arity
         self.operands = operands
         self.domain = domain
+        self.analytic = analytic
         self.kink = kink
         self.method = method
         rows[name] = self
@@ -254,33 +259,35 @@ def log_softmax(zs: Iterable[Any]) -> list[Any]:
 # fmt: off
 # arithmetic
 add: Op = Op("add", lambda x, y: x + y, (1.0, 1.0), "x + y", symbol="+", arity=2, method=False,
-    text="{0:1} + {1:1}", latex="{0:1} + {1:1}", precedence=1)
+    text="{0:1} + {1:1}", latex="{0:1} + {1:1}", precedence=1, analytic=operator.add)
 sub: Op = Op("sub", lambda x, y: x - y, (1.0, -1.0), "x - y", symbol="−", arity=2, method=False,
-    text="{0:1} - {1:2}", latex="{0:1} - {1:2}", precedence=1)
+    text="{0:1} - {1:2}", latex="{0:1} - {1:2}", precedence=1, analytic=operator.sub)
 mul: Op = Op("mul", lambda x, y: x * y, (lambda z, x, y: y, lambda z, x, y: x), "x y", symbol="×", arity=2,
-    method=False, text="{0:2} * {1:2}", latex=r"{0:2} \cdot {1:2}", precedence=2)
+    method=False, text="{0:2} * {1:2}", latex=r"{0:2} \cdot {1:2}", precedence=2, analytic=operator.mul)
 div: Op = Op("div", ieee.div, (lambda z, x, y: 1.0 / y, lambda z, x, y: -z / y), "x / y", symbol="÷",
-    arity=2, method=False, text="{0:2} / {1:3}", latex=r"\frac{{{0}}}{{{1}}}", precedence=2, kink=lambda x, y: abs(y))
+    arity=2, method=False, text="{0:2} / {1:3}", latex=r"\frac{{{0}}}{{{1}}}", precedence=2, kink=lambda x, y: abs(y),
+    analytic=operator.truediv)
 neg: Op = Op("neg", lambda x: -x, (-1.0,), "-x", symbol="−", method=False,
-    text="-{0:3}", latex="-{0:3}", precedence=3)
+    text="-{0:3}", latex="-{0:3}", precedence=3, analytic=operator.neg)
 pow: Op = Op("pow", ieee.pow,
     (lambda z, x, y: _where(y, y * pow(x, y - 1.0), 0.0),
      lambda z, x, y: _where(x, z * log(x), _where(less(y, 0.0), -inf, 0.0))),
     "x to the power y", symbol="xʸ", arity=2, method=False, domain=(POSITIVE, REALS),
-    text="{0:5}**{1:4}", latex="{{{0:5}}}^{{{1}}}", precedence=4)
+    text="{0:5}**{1:4}", latex="{{{0:5}}}^{{{1}}}", precedence=4, analytic=operator.pow)
 
 # roots, exponentials, logarithms
 square: Op = Op("square", lambda x: x * x, (lambda y, x: 2.0 * x,), "x²", symbol="x²", text="{0:5}**2",
-    latex="{{{0:5}}}^2", precedence=4)
+    latex="{{{0:5}}}^2", precedence=4, analytic=lambda x: x * x)
 half_square: Op = Op("half_square", lambda x: 0.5 * x * x, (lambda y, x: x,), "½ x², the summand of E1", symbol="½x²",
-    latex=r"\tfrac{{1}}{{2}} {{{0:5}}}^2", latex_precedence=2, method=False)
+    latex=r"\tfrac{{1}}{{2}} {{{0:5}}}^2", latex_precedence=2, method=False, analytic=lambda x: 0.5 * x * x)
 sqrt: Op = Op("sqrt", ieee.sqrt, (lambda y, x: 0.5 / y,), "√x", symbol="√", latex=r"\sqrt{{{0}}}",
-    domain=(POSITIVE,))
-exp: Op = Op("exp", ieee.exp, (lambda y, x: y,), "e to the power x", latex="e^{{{0}}}", latex_precedence=4)
+    domain=(POSITIVE,), analytic=cmath.sqrt)
+exp: Op = Op("exp", ieee.exp, (lambda y, x: y,), "e to the power x", latex="e^{{{0}}}", latex_precedence=4,
+    analytic=cmath.exp)
 expm1: Op = Op("expm1", ieee.expm1, (lambda y, x: exp(x),), "e^x - 1, exact near 0")
 log: Op = Op("log", ieee.log,
     (lambda y, x: _where(less(x, 0.0), nan, 1.0 / x),), "the natural logarithm of x",
-    latex=r"\ln\left({0}\right)", domain=(POSITIVE,))
+    latex=r"\ln\left({0}\right)", domain=(POSITIVE,), analytic=cmath.log)
 log1p: Op = Op("log1p", ieee.log1p,
     (lambda y, x: _where(less(x, -1.0), nan, 1.0 / (1.0 + x)),), "log(1 + x), exact near 0",
     latex=r"\ln\left(1 + {0:1}\right)", domain=((-1.0, inf),))
@@ -293,53 +300,63 @@ logsumexp: Op = Op("logsumexp", ieee.logsumexp, lambda y, *xs: tuple(softmax(xs)
     latex=lambda *args: rf"\ln\left({' + '.join(f'e^{{{arg}}}' for arg in args)}\right)")
 
 # trigonometry
-sin: Op = Op("sin", ieee.sin, (lambda y, x: cos(x),), "sine, x in radians", latex=r"\sin\left({0}\right)")
-cos: Op = Op("cos", ieee.cos, (lambda y, x: -sin(x),), "cosine, x in radians", latex=r"\cos\left({0}\right)")
+sin: Op = Op("sin", ieee.sin, (lambda y, x: cos(x),), "sine, x in radians", latex=r"\sin\left({0}\right)",
+    analytic=cmath.sin)
+cos: Op = Op("cos", ieee.cos, (lambda y, x: -sin(x),), "cosine, x in radians", latex=r"\cos\left({0}\right)",
+    analytic=cmath.cos)
 tan: Op = Op("tan", ieee.tan, (lambda y, x: 1.0 + square(y),), "tangent, x in radians",
-    latex=r"\tan\left({0}\right)", kink=lambda x: abs(math.cos(x)))
+    latex=r"\tan\left({0}\right)", kink=lambda x: abs(math.cos(x)), analytic=cmath.tan)
 asin: Op = Op("asin", ieee.asin, (lambda y, x: 1.0 / sqrt((1.0 - x) * (1.0 + x)),), "arc sine, in radians",
-    latex=r"\arcsin\left({0}\right)", domain=(UNIT,))
+    latex=r"\arcsin\left({0}\right)", domain=(UNIT,), analytic=cmath.asin)
 acos: Op = Op("acos", ieee.acos, (lambda y, x: -1.0 / sqrt((1.0 - x) * (1.0 + x)),), "arc cosine, in radians",
-    latex=r"\arccos\left({0}\right)", domain=(UNIT,))
+    latex=r"\arccos\left({0}\right)", domain=(UNIT,), analytic=cmath.acos)
 atan: Op = Op("atan", math.atan, (lambda y, x: square(1.0 / hypot(1.0, x)),), "arc tangent, in radians",
-    latex=r"\arctan\left({0}\right)")
+    latex=r"\arctan\left({0}\right)", analytic=cmath.atan)
 atan2: Op = Op("atan2", math.atan2,
     (lambda t, y, x: x / hypot(y, x) / hypot(y, x), lambda t, y, x: -y / hypot(y, x) / hypot(y, x)),
     "the angle of the point (x, y), in radians; its arguments are y, x", arity=2, method=False,
     kink=lambda y, x: math.hypot(y, x) if x > 0.0 else abs(y))
 hypot: Op = Op("hypot", math.hypot, (lambda z, x, y: _where(z, x / z, 0.0), lambda z, x, y: _where(z, y / z, 0.0)),
-    "√(x² + y²), without overflow", arity=2, method=False, latex=r"\sqrt{{{0:5}^2 + {1:5}^2}}", kink=math.hypot)
+    "√(x² + y²), without overflow", arity=2, method=False, latex=r"\sqrt{{{0:5}^2 + {1:5}^2}}", kink=math.hypot,
+    analytic=lambda x, y: cmath.sqrt(x * x + y * y))
 
 # hyperbolic functions
-sinh: Op = Op("sinh", ieee.sinh, (lambda y, x: cosh(x),), "hyperbolic sine", latex=r"\sinh\left({0}\right)")
+sinh: Op = Op("sinh", ieee.sinh, (lambda y, x: cosh(x),), "hyperbolic sine", latex=r"\sinh\left({0}\right)",
+    analytic=cmath.sinh)
 cosh: Op = Op("cosh", ieee.cosh, (lambda y, x: sinh(x),), "hyperbolic cosine",
-    latex=r"\cosh\left({0}\right)")
-tanh: Op = Op("tanh", math.tanh, (lambda y, x: square(sech(x)),), "hyperbolic tangent", latex=r"\tanh\left({0}\right)")
-sech: Op = Op("sech", ieee.sech, (lambda y, x: -y * tanh(x),), "hyperbolic secant, 1 / cosh(x)")
-asinh: Op = Op("asinh", math.asinh, (lambda y, x: 1.0 / hypot(1.0, x),), "inverse hyperbolic sine")
+    latex=r"\cosh\left({0}\right)", analytic=cmath.cosh)
+tanh: Op = Op("tanh", math.tanh, (lambda y, x: square(sech(x)),), "hyperbolic tangent", latex=r"\tanh\left({0}\right)",
+    analytic=cmath.tanh)
+sech: Op = Op("sech", ieee.sech, (lambda y, x: -y * tanh(x),), "hyperbolic secant, 1 / cosh(x)",
+    analytic=lambda x: 1.0 / cmath.cosh(x))
+asinh: Op = Op("asinh", math.asinh, (lambda y, x: 1.0 / hypot(1.0, x),), "inverse hyperbolic sine",
+    analytic=cmath.asinh)
 acosh: Op = Op("acosh", ieee.acosh, (lambda y, x: 1.0 / (sqrt(x - 1.0) * sqrt(x + 1.0)),),
-    "inverse hyperbolic cosine", domain=((1.0, inf),))
+    "inverse hyperbolic cosine", domain=((1.0, inf),), analytic=cmath.acosh)
 atanh: Op = Op("atanh", ieee.atanh,
     (lambda y, x: _where(less(1.0, abs(x)), nan, 1.0 / ((1.0 - x) * (1.0 + x))),),
-    "inverse hyperbolic tangent", domain=(UNIT,))
+    "inverse hyperbolic tangent", domain=(UNIT,), analytic=cmath.atanh)
 
 # the normal distribution
 gaussian: Op = Op("gaussian", lambda x: ieee.exp_minus(1.0, x), (lambda y, x: -2.0 * x * y,), "exp(-x²)",
-    latex="e^{{-{0:5}^2}}", latex_precedence=4)
+    latex="e^{{-{0:5}^2}}", latex_precedence=4, analytic=lambda x: cmath.exp(-x * x))
 erf: Op = Op("erf", math.erf, (lambda y, x: 2.0 / math.sqrt(math.pi) * gaussian(x),), "the error function")
 erfc: Op = Op("erfc", math.erfc, (lambda y, x: -2.0 / math.sqrt(math.pi) * gaussian(x),), "1 - erf(x)")
 normal_pdf: Op = Op("normal_pdf", lambda x: ieee.exp_minus(0.5, x) / math.sqrt(2.0 * math.pi), (lambda y, x: -x * y,),
-    "density of the standard normal distribution", symbol="φ", latex=r"\varphi\left({0}\right)")
+    "density of the standard normal distribution", symbol="φ", latex=r"\varphi\left({0}\right)",
+    analytic=lambda x: cmath.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi))
 normal_cdf: Op = Op("normal_cdf", ieee.normal_cdf, (lambda y, x: normal_pdf(x),),
     "distribution function of the standard normal distribution", symbol="Φ", latex=r"\Phi\left({0}\right)")
 
 # activations
-identity: Op = Op("identity", lambda x: x, (1.0,), "x: the activation of a linear layer", symbol="id", latex="{0:5}")
+identity: Op = Op("identity", lambda x: x, (1.0,), "x: the activation of a linear layer", symbol="id", latex="{0:5}",
+    analytic=lambda x: x)
 sigmoid: Op = Op("sigmoid", ieee.sigmoid, (lambda y, x: y * sigmoid(-x),), "1 / (1 + e^-x)", symbol="σ",
-    latex=r"\sigma\left({0}\right)")
+    latex=r"\sigma\left({0}\right)", analytic=lambda x: 1.0 / (1.0 + cmath.exp(-x)))
 log_sigmoid: Op = Op("log_sigmoid", lambda x: -ieee.softplus(-x), (lambda y, x: sigmoid(-x),), "log sigmoid(x)",
     symbol="log σ", latex=r"\ln\sigma\left({0}\right)")
-softplus: Op = Op("softplus", ieee.softplus, (lambda y, x: sigmoid(x),), "log(1 + e^x)")
+softplus: Op = Op("softplus", ieee.softplus, (lambda y, x: sigmoid(x),), "log(1 + e^x)",
+    analytic=lambda x: cmath.log(1.0 + cmath.exp(x)))
 relu: Op = Op("relu", ieee.relu, (lambda y, x: step(x),), "max(0, x)", kink=abs)
 relu6: Op = Op("relu6", lambda x: ieee.clamp(x, 0.0, 6.0), (lambda y, x: less(0.0, x) * less(x, 6.0),),
     "x between 0 and 6", kink=lambda x: min(abs(x), abs(x - 6.0)))
@@ -361,7 +378,7 @@ selu: Op = Op("selu", lambda x: _SELU_SCALE * (x if x > 0.0 else _SELU_ALPHA * m
 gelu: Op = Op("gelu", lambda x: x * ieee.normal_cdf(x), (lambda y, x: normal_cdf(x) + x * normal_pdf(x),),
     "x Φ(x), Φ the standard normal distribution function")
 silu: Op = Op("silu", lambda x: x * ieee.sigmoid(x), (lambda y, x: sigmoid(x) * (1.0 + x * sigmoid(-x)),),
-    "x sigmoid(x)")
+    "x sigmoid(x)", analytic=lambda x: x / (1.0 + cmath.exp(-x)))
 
 # pieces and choices
 abs: Op = Op("abs", math.fabs, (lambda y, x: sign(x),), "|x|", symbol="|x|", text="abs({0})",
@@ -378,7 +395,8 @@ less: Op = Op("less", lambda x, y: 1.0 if x < y else 0.0, (0.0, 0.0), "1 where x
 equal: Op = Op("equal", lambda x, y: 1.0 if x == y else 0.0, (0.0, 0.0), "1 where x = y, else 0", symbol="=", arity=2,
     text="({0:1} == {1:1})", latex=r"\left[{0} = {1}\right]", kink=lambda x, y: math.fabs(x - y), method=False)
 maximum: Op = Op("maximum", ieee.maximum, _extremum_partials, "the largest operand", symbol="max",
-    arity=range(1, 2**63), operands=_list, latex=lambda *args: rf"\max\left({_commas(*args)}\right)", kink=_gap_of_two_largest)
+    arity=range(1, 2**63), operands=_list, latex=lambda *args: rf"\max\left({_commas(*args)}\right)",
+    kink=_gap_of_two_largest)
 minimum: Op = Op("minimum", ieee.minimum, _extremum_partials, "the smallest operand", symbol="min",
     arity=range(1, 2**63), operands=_list, latex=lambda *args: rf"\min\left({_commas(*args)}\right)",
     kink=lambda *xs: _gap_of_two_largest(*(-x for x in xs)))
@@ -398,8 +416,9 @@ stop_gradient: Op = Op("stop_gradient", lambda x: x, (None,), "x, of which nothi
 # sums
 total: Op = Op("total", ieee.total, lambda y, *xs: (1.0,) * len(xs), "Σ x_i", symbol="Σ", arity=range(2**63),
     operands=_list, text=lambda *args: f"total([{_commas(*args)}])",
-    latex=lambda *args: " + ".join(f"{a:1}" for a in args), latex_precedence=1, method=False)
+    latex=lambda *args: " + ".join(f"{a:1}" for a in args), latex_precedence=1, method=False,
+    analytic=lambda *xs: sum(xs))
 dot: Op = Op("dot", ieee.dot, _dot_partials, "Σ w_i x_i + b, of a list of w, a list of x and b (0): E2's z",
     symbol="Σ w x + b", arity=range(1, 2**63, 2), operands=_dot_operands, text=_dot_text, latex=_dot_latex,
-    latex_precedence=1, method=False)
+    latex_precedence=1, method=False, analytic=ieee.dot)
 # fmt: on

@@ -64,6 +64,11 @@ class Value(Methods, Node):
     def __format__(self, spec: str) -> str:
         return format(self.data, spec) if spec else str(self)
 
+    def _repr_svg_(self) -> str | None:
+        from tinygrad_sq.study.draw import notebook_svg
+
+        return notebook_svg(self)
+
     # fmt: off
     def __add__(self, other: Value | float) -> Value: return _binary(table.add, self, other)
     def __radd__(self, other: float) -> Value:
@@ -112,6 +117,9 @@ class Value(Methods, Node):
     def __record__(self, op: Op, args: tuple[Any, ...]) -> Value:
         """The node for a call of `op` with these operands, one of which is a Value."""
         return record(op, tuple([arg if isinstance(arg, Value) else number(arg) for arg in args]))
+
+    def __copy__(self) -> Value:
+        return _restore(type(self), self.args, *_fields(self))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Value:
         for node in topological_order(self):
