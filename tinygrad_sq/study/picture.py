@@ -1,0 +1,290 @@
+"""What a picture of a graph says, in words and steps of colour: a box for each value, an arrow for each operand."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+from unicodedata import east_asian_width
+
+from tinygrad_sq.graph import topological_order
+from tinygrad_sq.nn import Parameter
+from tinygrad_sq.study.theme import STEPS
+from tinygrad_sq.value import Value
+
+LARGEST = 3000  # a layout takes 3 s for 3,400 values and a minute for 10,000; nobody can read either
+FONT_SIZE, GLYPH_SIZE, SMALL_SIZE = 11.0, 14.0, 9.5
+ROW = 18.0
+PADDING = 7.0
+
+
+class TooLargeError(ValueError):
+    """The graph has more values than a picture can show."""
+
+
+class Tone(NamedTuple):
+    """A step of colour: the sign ("pos", "neg", "zero", "nan", or "none" for no gradient) and, 1 to STEPS, the size."""
+
+    sign: str
+    step: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"{self.sign}{self.step or ''}"
+
+
+class Box(NamedTuple):
+    """A value: its glyph (of an operation) or name (of a leaf), `name = data`, `∇ grad`."""
+
+    role: str
+    glyph: str
+    name: str
+    data: str
+    gradient: str
+    tone: Tone
+    scope: tuple[str, ...]
+    tooltip: str
+    glyph_width: float
+    width: float
+    height: float
+
+
+class Arrow(NamedTuple):
+    """An operand's way into a value: the local derivative, and by how much it carries gradient back."""
+
+    tail: int
+    head: int
+    operand: int
+    local: str
+    tone: Tone
+    tooltip: str
+
+    @property
+    def id(self) -> str:
+        return f"e{self.head}.{self.operand}"
+
+
+class Picture(NamedTuple):
+    """Boxes in topological order, the root last; `largest` is the |∇| or |contribution| that has the deepest colour,
+    None before backward has run."""
+
+    boxes: list[Box]
+    arrows: list[Arrow]
+    groups: dict[str, tuple[str, ...]]  # the cluster of each scope, scopes before those inside them
+    largest: float | None
+
+
+def picture(root: Value, force: bool = False) -> Picture:
+    """The picture of all that `root` depends on. Raises TooLargeError for more than LARGEST values, unless forced."""
+    if not isinstance(root, Value):
+        raise TypeError(f"expected a Value to draw, got {type(root).__name__} {root!r:.60}")
+    order = topological_order(root)
+    if len(order) > LARGEST and not force:
+        raise TooLargeError(
+            f"the graph has {len(order):,} values and a picture at most {LARGEST:,}: draw an inner value, or a smaller "
+            "net or batch; force=True draws it all the same"
+        )
+    # ∂root/∂root is 1 as soon as backward has run: 0 means that it has not.
+    largest = _largest(order) if root.grad else None
+    index = {node: i for i, node in enumerate(order)}
+    arrows = [
+        _arrow(index[arg], i, k, arg, node, local, largest)
+        for i, node in enumerate(order)
+        for k, (arg, local) in enumerate(zip(node.args, node.partials))
+        if isinstance(arg, Value)
+    ]
+    scopes = dict.fromkeys(node.scope[:depth] for node in order for depth in range(1, len(node.scope) + 1))
+    groups = {f"cluster{k}": scope for k, scope in enumerate(scopes)}
+    return Picture([_box(node, largest) for node in order], arrows, groups, largest)
+
+
+def _largest(order: list[Value]) -> float:
+    sizes = [abs(node.grad) for node in order]
+    sizes += [abs(node.grad * local) for node in order for local in node.partials if local is not None]
+    return max((size for size in sizes if 0.0 < size < math.inf), default=1.0)
+
+
+def tone(x: float, largest: float) -> Tone:
+    """The class of colour for a gradient: its sign, and its size in half decades below the largest."""
+    if math.isnan(x):
+        return Tone("nan")
+    if x == 0.0:
+        return Tone("zero")
+    below = math.ceil(2.0 * (math.log10(abs(x)) - math.log10(largest))) if abs(x) < largest else 0
+    return Tone("pos" if x > 0.0 else "neg", max(1, STEPS + below))
+
+
+# --- boxes and arrows ---
+
+
+def _box(node: Value, largest: float | None) -> Box:
+    role = _role(node)
+    name = shown(node.label)
+    if node.op:
+        glyph, glyph_width = _glyph(node), GLYPH_SIZE
+    else:
+        glyph, glyph_width, name = name or role, FONT_SIZE, ""
+    data = short(node.data)
+    gradient = "∇ not yet" if largest is None else f"∇ {signed(node.grad)}"
+    caption = f"{name} = {data}" if name else data
+    left = text_width(glyph, glyph_width, bold=True) + 2 * PADDING
+    right = max(text_width(caption, FONT_SIZE, bold=bool(name)), text_width(gradient, FONT_SIZE)) + 2 * PADDING
+    return Box(
+        role=role,
+        glyph=glyph,
+        name=name,
+        data=data,
+        gradient=gradient,
+        tone=Tone("none") if largest is None else tone(node.grad, largest),
+        scope=node.scope,
+        tooltip=_node_tooltip(node, role, largest),
+        glyph_width=left,
+        width=left + right,
+        height=2 * ROW + 2,
+    )
+
+
+def _arrow(
+    tail: int, head: int, operand: int, arg: Value, node: Value, local: float | None, largest: float | None
+) -> Arrow:
+    where = f"∂{reference(node)} / ∂{reference(arg)}"
+    if local is None:
+        return Arrow(tail, head, operand, "", Tone("none"), f"{reference(node)}: no gradient flows to {reference(arg)}")
+    if largest is None:
+        return Arrow(tail, head, operand, f"×{short(local, 3)}", Tone("zero"), f"{where}: local {short(local)}")
+    contribution = node.grad * local
+    return Arrow(
+        tail,
+        head,
+        operand,
+        f"×{short(local, 3)}",
+        tone(contribution, largest),
+        f"{where}: upstream {short(node.grad)} × local {short(local)} = {short(contribution)}",
+    )
+
+
+def _role(node: Value) -> str:
+    if node.op:
+        return "operation"
+    if isinstance(node, Parameter):
+        return "parameter"
+    return "target" if node.scope[:1] == ("target",) else "input"
+
+
+def _glyph(node: Value) -> str:
+    """The row's symbol, with the constants among its operands where they stand in the formula: `× 2`, `1 ÷`, `x²`."""
+    assert node.op
+    symbol: str = node.op.symbol
+    args = node.args
+    constants = {i: short(arg) for i, arg in enumerate(args) if not isinstance(arg, Value)}
+    if not constants or len(args) > 3:
+        return symbol
+    if set(symbol) <= set(OPERAND_LETTERS):
+        return "".join(
+            (constants[i].translate(RAISED) if letter in RAISED.values() else constants[i])
+            if i in constants
+            else letter
+            for letter in symbol
+            for i in [OPERAND_LETTERS[letter]]
+        )
+    if symbol.replace("_", "").isalnum():
+        return f"{symbol}({', '.join(constants.get(i, '·') for i in range(len(args)))})"
+    if len(args) == 2 and not any(map(str.isalpha, symbol)):
+        return f"{constants[0]} {symbol}" if 0 in constants else f"{symbol} {constants[1]}"
+    return symbol
+
+
+# A symbol written in the letters of its operands (xʸ) takes constants in their place.
+OPERAND_LETTERS = {"x": 0, "ʸ": 1}
+RAISED = dict(zip(map(ord, "0123456789−.einfaʸ"), "⁰¹²³⁴⁵⁶⁷⁸⁹⁻·ᵉⁱⁿᶠᵃʸ"))
+
+
+# --- words and numbers ---
+
+
+class _Atom(str):
+    """An operand in a formula that needs no parentheses, however tightly the formula binds."""
+
+    def __format__(self, spec: str) -> str:
+        return str(self)
+
+
+def reference(node: Value) -> str:
+    """A name for a value in a sentence: its label, or else its operation on its operands' labels or numbers."""
+    if node.label:
+        return shown(node.label)
+    return formula(node) if node.op else short(node.data)
+
+
+def formula(node: Value) -> str:
+    """The operation that made a value, by the row's template, of its operands' labels (or numbers)."""
+    assert node.op
+    atoms = [
+        _Atom(shown(arg.label) or f"({short(arg.data)})" if isinstance(arg, Value) else short(arg)) for arg in node.args
+    ]
+    text = node.op.text
+    return shown(text.format(*atoms) if isinstance(text, str) else text(*atoms), 120)
+
+
+def _node_tooltip(node: Value, role: str, largest: float | None) -> str:
+    lines = [f"{shown(node.label, 120)} = {node.data!r}" if node.label else repr(node.data)]
+    lines.append(formula(node) if node.op else role)
+    if node.scope:
+        lines.append(", ".join(shown(name) for name in node.scope))
+    lines.append("∇ not yet: backward has not run" if largest is None else f"∇ {node.grad!r}")
+    return "\n".join(lines)
+
+
+def short(x: float, digits: int = 4) -> str:
+    """A number for a picture: few digits, and a minus sign as wide as a plus."""
+    return f"{x + 0.0:.{digits}g}".replace("-", "−")
+
+
+def signed(x: float) -> str:
+    """A number with its sign, which colour alone must not tell."""
+    return ("+" if x > 0.0 else "") + short(x)
+
+
+def shown(label: str, length: int = 24) -> str:
+    """A label on one line, of at most `length` characters, without the characters that XML has no way to write."""
+    line = UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", " ".join(label.split()))
+    return line if len(line) <= length else line[: length - 1] + "…"
+
+
+UNPRINTABLE = re.compile("[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def text_width(text: str, size: float, bold: bool = False) -> float:
+    """About how wide a text is in Arial, with some slack: no two machines measure fonts alike."""
+    return sum(map(_advance, text)) * size * (1.12 if bold else 1.04)
+
+
+def _advance(character: str) -> float:
+    if east_asian_width(character) in "WF":
+        return 1.0
+    if character in " .,:;|!'`ijlftI[]()/\\·":
+        return 0.34
+    return 0.88 if character in "mwMW@%Σ…" else 0.70 if character.isupper() or not character.isascii() else 0.56
+
+
+def count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def description(picture: Picture) -> str:
+    """The picture in a sentence or two, for those who cannot see it."""
+    root = picture.boxes[-1]
+    roles = [box.role for box in picture.boxes]
+    parts = [count(roles.count(role), role) for role in _in_order(roles)]
+    sentence = f"{root.name or root.glyph} = {root.data} is computed from left to right by {', '.join(parts)}."
+    if picture.largest is None:
+        return f"{sentence} Backward has not run yet, so gradients are not shown."
+    return (
+        f"{sentence} Each box shows its gradient and each arrow a local derivative; the largest gradient or "
+        f"contribution is {short(picture.largest)} in size."
+    )
+
+
+def _in_order(roles: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(roles))

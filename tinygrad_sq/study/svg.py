@@ -1,0 +1,288 @@
+"""A picture and its layout, written as SVG: both themes, a legend in the margin, words for those who cannot see it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+from xml.sax.saxutils import escape
+
+from tinygrad_sq.study.picture import (
+    FONT_SIZE,
+    GLYPH_SIZE,
+    PADDING,
+    ROW,
+    SMALL_SIZE,
+    Arrow,
+    Box,
+    Picture,
+    Tone,
+    description,
+    short,
+    shown,
+    text_width,
+)
+from tinygrad_sq.study.theme import FILL, ROLES, STEPS, STROKE, WIDTHS
+
+MARGIN = 14.0
+LEGEND_WIDTH = 420.0  # a picture narrower than this is widened, so that the legend has room
+LEGEND_ROW = 22.0
+SKEW = 4.0
+FOLD = 8.0
+
+
+class Canvas:
+    """The elements written so far, and the rectangle that they fill. The y axis points down, as SVG's does."""
+
+    def __init__(self) -> None:
+        self.elements: list[str] = []
+        self.left = self.top = math.inf
+        self.right = self.bottom = -math.inf
+
+    def add(self, element: str) -> None:
+        self.elements.append(element)
+
+    def text(self, x: float, y: float, text: str, style: str) -> None:
+        self.add(f'<text class="{style}" x="{px(x)}" y="{px(y)}">{escape(text)}</text>')
+
+    def rectangle(self, x: float, y: float, width: float, height: float, radius: float, style: str) -> None:
+        size = f'width="{px(width)}" height="{px(height)}" rx="{px(radius)}"'
+        self.add(f'<rect class="{style}" x="{px(x)}" y="{px(y)}" {size}/>')
+
+    def cover(self, *points: tuple[float, float]) -> None:
+        """Make the picture large enough to show these points."""
+        for x, y in points:
+            self.left, self.right = min(self.left, x), max(self.right, x)
+            self.top, self.bottom = min(self.top, y), max(self.bottom, y)
+
+
+def render(pic: Picture, layout: dict[str, Any]) -> str:
+    """The SVG of a picture, with the positions in a layout by `dot -Tjson`."""
+    canvas = Canvas()
+    place: dict[str, tuple[float, float]] = {}
+    for item in layout["objects"]:
+        if "bb" in item:
+            _draw_group(canvas, item, pic.groups[item["name"]])
+        else:
+            x, y = map(float, item["pos"].split(","))
+            place[item["name"]] = x, -y
+    curves = {edge["id"]: edge for edge in layout.get("edges", ()) if "id" in edge}
+    for arrow in pic.arrows:
+        _draw_arrow(canvas, arrow, curves[arrow.id]["pos"])
+    for i, box in enumerate(pic.boxes):
+        _draw_box(canvas, box, *place[f"n{i}"], root=i == len(pic.boxes) - 1)
+    for arrow in pic.arrows:
+        if arrow.local:
+            x, y = map(float, curves[arrow.id]["lp"].split(","))
+            _draw_local(canvas, arrow, x, -y)
+    _draw_legend(canvas, pic)
+    return _document(canvas, pic)
+
+
+def _document(canvas: Canvas, pic: Picture) -> str:
+    x, y = canvas.left - MARGIN, canvas.top - MARGIN
+    width, height = canvas.right + MARGIN - x, canvas.bottom + MARGIN - y
+    root = pic.boxes[-1]
+    head = [
+        '<svg xmlns="http://www.w3.org/2000/svg" class="tinygrad-sq" role="img" '
+        f'viewBox="{px(x)} {px(y)} {px(width)} {px(height)}" style="max-width:{math.ceil(width)}px">',
+        f"<title>{escape(f'Computation graph of {root.name or root.glyph}')}</title>",
+        f"<desc>{escape(description(pic))}</desc>",
+        f"<style>\n{css()}\n</style>",
+        f'<rect class="page" x="{px(x)}" y="{px(y)}" width="{px(width)}" height="{px(height)}"/>',
+    ]
+    return "\n".join([*head, *canvas.elements, "</svg>", ""])
+
+
+# --- the parts of a picture ---
+
+
+def _draw_group(canvas: Canvas, item: dict[str, Any], scope: tuple[str, ...]) -> None:
+    left, bottom, right, top = map(float, item["bb"].split(","))
+    canvas.rectangle(left, -top, right - left, top - bottom, 7.0, "group" if len(scope) % 2 else "subgroup")
+    canvas.text(left + 8.0, 14.0 - top, shown(scope[-1]), "caption")
+    canvas.cover((left, -top), (right, -bottom))
+
+
+def _draw_arrow(canvas: Canvas, arrow: Arrow, curve: str) -> None:
+    """`curve` as Graphviz writes it: the arrow's tip, then the control points of Bézier curves."""
+    tip, start, *rest = [_point(text) for text in curve.removeprefix("e,").split()]
+    base_x, base_y = rest[-1]
+    dx, dy = tip[0] - base_x, tip[1] - base_y
+    half = (1.6 + WIDTHS[arrow.tone.step] * 0.6) / (math.hypot(dx, dy) or 1.0)
+    wings = ((base_x - half * dy, base_y + half * dx), tip, (base_x + half * dy, base_y - half * dx))
+    canvas.add(
+        f'<g class="arrow {arrow.tone.sign} w{arrow.tone.step}"><title>{escape(arrow.tooltip)}</title>'
+        f'<path d="M{_pair(start)}C{" ".join(map(_pair, rest))}"/><polygon points="{" ".join(map(_pair, wings))}"/></g>'
+    )
+    canvas.cover(tip, start, *rest)
+
+
+def _point(text: str) -> tuple[float, float]:
+    x, y = map(float, text.split(","))
+    return x, -y
+
+
+def _pair(point: tuple[float, float]) -> str:
+    return f"{px(point[0])},{px(point[1])}"
+
+
+def _draw_local(canvas: Canvas, arrow: Arrow, x: float, y: float) -> None:
+    canvas.add(
+        f'<text class="local" x="{px(x)}" y="{px(y + 3.2)}"><title>{escape(arrow.tooltip)}</title>{arrow.local}</text>'
+    )
+    half = text_width(arrow.local, SMALL_SIZE) / 2
+    canvas.cover((x - half, y - SMALL_SIZE), (x + half, y + SMALL_SIZE))
+
+
+def _draw_box(canvas: Canvas, box: Box, x: float, y: float, root: bool) -> None:
+    """The box whose middle is (x, y)."""
+    left, top = x - box.width / 2, y - box.height / 2
+    rule = left + box.glyph_width
+    text = rule + PADDING
+    canvas.add(f'<g class="value"><title>{escape(box.tooltip)}</title>')
+    if root:
+        canvas.add(f'<path class="{box.role} outline" d="{outline(box.role, x, y, box.width + 6, box.height + 6)}"/>')
+    canvas.add(f'<path class="{box.role} outline" d="{outline(box.role, x, y, box.width, box.height)}"/>')
+    canvas.add(f'<path class="{box.role} rule" d="M{_pair((rule, top))}V{px(top + box.height)}"/>')
+    canvas.text(left + box.glyph_width / 2, y + 4.5, box.glyph, "glyph" if box.role == "operation" else "name")
+    name = f"<tspan>{escape(box.name)}</tspan> = " if box.name else ""
+    canvas.add(f'<text x="{px(text)}" y="{px(top + 14.0)}">{name}{box.data}</text>')
+    if box.tone.sign != "none":
+        width = left + box.width - rule - 2 * CHIP
+        canvas.rectangle(rule + CHIP, top + ROW, width, ROW - CHIP, 2.5, f"chip {box.tone.name}")
+    canvas.text(text, top + 31.0, box.gradient, "gradient" if box.tone.sign != "none" else "waiting")
+    canvas.add("</g>")
+    edge = 4.0 if root else 1.0
+    canvas.cover((left - edge, top - edge), (left + box.width + edge, top + box.height + edge))
+
+
+CHIP = 2.5  # between a gradient's patch of colour and the box around it
+
+
+def outline(role: str, x: float, y: float, width: float, height: float) -> str:
+    """The path of a box around (x, y): a leaf's shape says what it is, as its colour does."""
+    left, right, top, bottom = x - width / 2, x + width / 2, y - height / 2, y + height / 2
+    if role == "input":
+        corners = [(left + SKEW, top), (right + SKEW, top), (right - SKEW, bottom), (left - SKEW, bottom)]
+    elif role == "target":
+        corners = [(left, top), (right - FOLD, top), (right, top + FOLD), (right, bottom), (left, bottom)]
+    else:
+        r = 9.0 if role == "parameter" else 1.5
+        arc = f"a{r} {r} 0 0 1"
+        return (
+            f"M{px(left + r)},{px(top)}H{px(right - r)}{arc} {r},{r}V{px(bottom - r)}{arc} {-r},{r}"
+            f"H{px(left + r)}{arc} {-r},{-r}V{px(top + r)}{arc} {r},{-r}z"
+        )
+    return f"M{' '.join(map(_pair, corners))}z"
+
+
+# --- the legend, below the picture ---
+
+
+def _draw_legend(canvas: Canvas, pic: Picture) -> None:
+    """What shapes, colours and widths mean, of those that the picture has, in as many rows as its width asks for."""
+    canvas.cover((canvas.left + LEGEND_WIDTH, canvas.bottom))
+    left, y = canvas.left, canvas.bottom + LEGEND_ROW
+    x = left
+    for draw, width in _legend_items(pic):
+        if x > left and x + width > canvas.right:
+            x, y = left, y + LEGEND_ROW
+        draw(canvas, x, y)
+        x += width + 18.0
+    canvas.cover((left, y + 8.0))
+
+
+def _legend_items(pic: Picture) -> list[tuple[Any, float]]:
+    roles = {box.role for box in pic.boxes}
+    items: list[tuple[Any, float]] = [_key(role, role) for role in ROLES if role in roles]
+    if pic.largest is not None:
+        items += [_scale(pic.largest)]
+        if pic.arrows:
+            items += [_words("×… local derivative"), _words("arrow: upstream × local")]
+    return items
+
+
+def _key(role: str, words: str) -> tuple[Any, float]:
+    def draw(canvas: Canvas, x: float, y: float) -> None:
+        canvas.add(f'<path class="{role} outline" d="{outline(role, x + 13.0, y, 22.0, 12.0)}"/>')
+        canvas.text(x + 32.0, y + 3.4, words, "caption")
+
+    return draw, 32.0 + text_width(words, SMALL_SIZE)
+
+
+def _words(words: str) -> tuple[Any, float]:
+    def draw(canvas: Canvas, x: float, y: float) -> None:
+        canvas.text(x, y + 3.4, words, "caption")
+
+    return draw, text_width(words, SMALL_SIZE)
+
+
+def _scale(largest: float) -> tuple[Any, float]:
+    low, high = short(largest * 10 ** (-(STEPS - 1) / 2), 2), short(largest, 2)
+    texts = ("∇ −" + high, f"±{low}", "+" + high)
+    widths = [text_width(text, SMALL_SIZE) for text in texts]
+    side = STEPS * 11.0
+
+    def draw(canvas: Canvas, x: float, y: float) -> None:
+        for k, text in enumerate(texts):
+            canvas.text(x, y + 3.4, text, "caption")
+            x += widths[k] + 5.0
+            if k < 2:
+                for step in range(1, STEPS + 1):
+                    tone = Tone("pos", step) if k else Tone("neg", STEPS + 1 - step)
+                    canvas.rectangle(x + 11.0 * (step - 1), y - 5.0, 11.0, 10.0, 0.0, f"chip {tone.name}")
+                x += side + 5.0
+
+    return draw, sum(widths) + 2 * side + 20.0
+
+
+# --- style ---
+
+
+def css() -> str:
+    """The style sheet: shapes, the colours of the light theme, those of the dark one. It touches this picture alone."""
+    rules = [
+        f"text{{font:{FONT_SIZE}px Arial,'Liberation Sans',Helvetica,sans-serif}}",
+        f".glyph{{font-size:{GLYPH_SIZE}px;font-weight:bold;text-anchor:middle}}",
+        ".name{font-weight:bold;text-anchor:middle}",
+        "tspan{font-weight:bold}",
+        ".waiting{font-style:italic}",
+        f".caption{{font-size:{SMALL_SIZE}px}}",
+        f".local{{font-size:{SMALL_SIZE}px;text-anchor:middle;paint-order:stroke;stroke-width:3px}}",
+        ".outline{stroke-width:1.2px}",
+        ".rule{stroke-width:.6px}",
+        ".arrow path{fill:none}",
+        ".arrow:hover path{stroke-width:5px}",
+        ".arrow.none path{stroke-dasharray:4 3}",
+        *(f".w{step} path{{stroke-width:{width}px}}" for step, width in enumerate(WIDTHS)),
+    ]
+    light, dark = (_colour_rules(theme) for theme in (0, 1))
+    return "\n".join([*_scoped(rules), *_scoped(light), "@media (prefers-color-scheme:dark){", *_scoped(dark), "}"])
+
+
+def _scoped(rules: list[str]) -> list[str]:
+    """A notebook puts pictures into its page, where a style sheet would apply to everything."""
+    return [f".tinygrad-sq {rule}" for rule in rules]
+
+
+def _colour_rules(theme: int) -> list[str]:
+    fill = {name: colours[theme] for name, colours in FILL.items()}
+    stroke = {name: colours[theme] for name, colours in STROKE.items()}
+    return [
+        f".page{{fill:{fill['page']}}}",
+        f"text{{fill:{fill['ink']}}}",
+        *(f".{name}{{fill:{fill['muted']}}}" for name in ("caption", "waiting")),
+        f".local{{fill:{fill['muted']};stroke:{fill['page']}}}",
+        *(f".{name}{{fill:{fill[name]};stroke:{stroke[name]}}}" for name in ("group", "subgroup", *ROLES)),
+        *(f".chip.{name}{{fill:{fill[name]}}}" for name in fill if name[:3] in SIGNS or name in SIGNS),
+        *(f".arrow.{sign} path{{stroke:{stroke[sign]}}}" for sign in SIGNS),
+        *(f".arrow.{sign} polygon{{fill:{stroke[sign]}}}" for sign in SIGNS),
+    ]
+
+
+SIGNS = ("pos", "neg", "zero", "nan", "none")
+
+
+def px(x: float) -> str:
+    """A length, to a tenth of a pixel."""
+    return f"{x:.1f}".removesuffix(".0").replace("-0", "0") if abs(x) < 0.05 else f"{x:.1f}".removesuffix(".0")
