@@ -8,8 +8,10 @@ import math
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
+from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -35,10 +37,15 @@ class UsageError(ValueError):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the arguments say (those of the process by default): 0, or 2 and one line on stderr if it cannot be."""
+    for stream in sys.stdout, sys.stderr:
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without Greek letters is no reason to stop
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
         sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 130
     except BrokenPipeError:  # the reader, perhaps `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
@@ -72,11 +79,12 @@ def _train(options: argparse.Namespace) -> None:
     _print_task(job)
     history = job.fit()
     _print_result(job, history)
-    s = (job.test or job.train)[0]
+    s = job.hardest()
     J = sample_graph(job.model, job.X[s], job.Y[s])
     _print_residuals(job, J, s)
     print()
-    save(job.model, out / "net.json", job.encoding.to_json())
+    with _writing(out / "net.json"):
+        save(job.model, out / "net.json", job.encoding.to_json())
     print(f"wrote {out / 'net.json'}: the net, for `tinygrad-sq predict {out / 'net.json'} FILE.csv`")
     _try_to_write(out / "graph.svg", lambda: _graph_svg(J), f"J of row {s + 1}, each value with its gradient")
     _try_to_write(out / "loss.svg", lambda: _loss_svg(job, history), "the cost, epoch by epoch")
@@ -97,9 +105,11 @@ def _print_task(job: Job) -> None:
 
 def _print_result(job: Job, history: History) -> None:
     n = len(history.cost)
-    stopped = " (stopped by you)" if history.interrupted else ""
-    shown = sorted({1, *[round(k * n / 5) for k in range(1, 6)]} - {0}) if n else []
-    print(f"fit    J after {', '.join(f'{k}: {history.cost[k - 1]:.4g}' for k in shown)} of {n} epochs{stopped}\n")
+    shown = sorted({1, *[round(k * n / 5) for k in range(1, 6)]}) if n >= 5 else range(1, n + 1)
+    print(f"fit    J by epoch: {', '.join(f'{history.cost[k - 1]:.4g} ({k})' for k in shown)}")
+    if history.interrupted:
+        print(f"       interrupted after {n} of {job.options.epochs} epochs; the net is as it was then")
+    print()
     for name, rows in ("train", job.train), ("test", job.test):
         print(f"{name:5}  {job.score(rows) if rows else 'no rows'}")
 
@@ -107,7 +117,7 @@ def _print_result(job: Job, history: History) -> None:
 def _print_residuals(job: Job, J: Value, s: int) -> None:
     rows = list(residuals(job.model, J, job.X[s], job.Y[s]))
     cell = job.table.column(job.encoding.target)[s]
-    print(f"\nδ = ∂J/∂z for row {s + 1} of the data ({job.encoding.target} {cell}), unit by unit")
+    print(f"\nδ = ∂J/∂z for row {s + 1} of the data ({job.encoding.target} {cell}), which the net gets most wrong")
     print(f"{'unit':8}{'engine (z.grad)':>26}{'closed form (E5, E6)':>26}{'difference':>14}")
     for row in rows[:SHOWN]:
         print(f"{row.unit:8}{row.engine:>26.17g}{row.closed_form:>26.17g}{row.difference:>14.2g}")
@@ -119,22 +129,29 @@ def _print_residuals(job: Job, J: Value, s: int) -> None:
 def _folder(name: str) -> Path:
     """The folder to write to, made if need be; found out before the training, not after it."""
     out = Path(name)
-    try:
+    with _writing(out):
         out.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=out).close()
-    except OSError as error:
-        raise UsageError(f"{out}: cannot write there: {error.strerror}") from None
     return out
+
+
+@contextmanager
+def _writing(path: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{path}: cannot write there: {error.strerror}") from None
 
 
 def _try_to_write(path: Path, make: Callable[[], str], what: str) -> None:
     """Write a picture if it can be made; else say which it is and why not, and go on."""
     try:
         svg = make()
-    except (ImportError, UsageError) as error:
+    except (ImportError, ValueError) as error:
         _note(f"{path.name} is not drawn: {error}")
     else:
-        write(str(path), svg)
+        with _writing(path):
+            write(str(path), svg)
         print(f"wrote {path}: {what}")
 
 
@@ -180,7 +197,8 @@ def _draw(options: argparse.Namespace) -> None:
         raise UsageError(f"{options.formula} is the number {root!r}: there is no variable to differentiate it by")
     root.backward()
     svg = _graph_svg(root)
-    write(options.output, svg)
+    with _writing(options.output):
+        write(options.output, svg)
     print(f"{options.formula} = {root.data!r}")
     for name, v in values.items():
         print(f"∂/∂{name} = {v.grad!r}")
@@ -213,12 +231,11 @@ def _parser() -> argparse.ArgumentParser:
         "demo",
         _demo,
         "Train a net to tell three species of iris apart",
-        "Prints its accuracy and, for one flower, δ of every unit by the engine beside δ by the derivation's closed form. "
-        "Writes the graph, the cost and the net to a folder. Takes some seconds; all that can be chosen for `train` can "
-        "be chosen here.",
+        "Prints its accuracy and, for the flower that it gets most wrong, δ of every unit by the engine beside δ by "
+        "the closed form of the derivation. Writes the graph, the cost and the net to a folder. Takes some seconds.",
     )
     _add_options(demo)
-    demo.set_defaults(file=IRIS, target="species", task=None, ignore=(), hidden=(5,), epochs=150)
+    demo.set_defaults(file=IRIS, target="species", task=None, ignore=(), hidden="5", epochs=150)
 
     train = command(
         "train",
@@ -265,10 +282,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     numbers = _number(int, lambda n: n > 0, "a whole number above 0")
     rate = _number(float, lambda x: 0.0 < x < math.inf, "a number above 0")
     rates = ", ".join(f"{lr:g} for {name}" for name, (_, lr) in OPTIMIZERS.items())
-    parser.set_defaults(**defaults)
+    parser.set_defaults(**defaults | {"hidden": ",".join(map(str, Options.hidden))})
     group = parser.add_argument_group("the net and its training")
     add = group.add_argument
-    add("--hidden", type=_sizes, metavar="N,N,...", help="units of each hidden layer (default 8,8)")
+    add("--hidden", type=_sizes, metavar="N,N,...", help="units of each hidden layer (default %(default)s)")
     add("--activation", type=_activation, metavar="NAME", help="of the hidden layers: any row (default %(default)s)")
     add(
         "--lam",

@@ -85,6 +85,11 @@ class Job:
             progress=True,
         )
 
+    def hardest(self) -> int:
+        """The row of the test (without one: of the training) that costs most by E1: the net's worst mistake."""
+        with no_grad():
+            return max(self.test or self.train, key=lambda s: half_squared_error(self.model(self.X[s]), self.Y[s]).data)
+
     def score(self, rows: Sequence[int]) -> str:
         """How good the net's predictions are on these rows, in words."""
         predicted = predict(self.model, self.encoding, [self.X[s] for s in rows])

@@ -29,7 +29,7 @@ STYLE = {
 
 
 def loss_svg(cost: Sequence[float], validation: Sequence[float] = (), title: str = "Cost while training") -> str:
-    """The cost after each epoch as a curve, and the cost of a validation set beside it where there is one.
+    """The cost of each epoch as a curve, and beside it that of a test set, as `fit` puts them into its history.
 
     The axis of the cost is logarithmic where the curves are positive and span more than a factor of ten. Raises
     ImportError, with the pip command, without matplotlib; ValueError for no epochs.
@@ -40,9 +40,10 @@ def loss_svg(cost: Sequence[float], validation: Sequence[float] = (), title: str
 
     def draw(axes: Any) -> None:
         epochs = range(1, len(cost) + 1)
-        axes.plot(epochs, cost, color=BLUE, linewidth=1.8, clip_on=False, label="training set")
+        axes.plot(epochs, cost, color=BLUE, linewidth=1.8, clip_on=False, label="training set (E3)")
         if validation:
-            axes.plot(epochs, validation, "--", color=VERMILION, linewidth=1.8, clip_on=False, label="test set")
+            watched = "test set (E3 without the λ term)"
+            axes.plot(epochs, validation, "--", color=VERMILION, linewidth=1.8, clip_on=False, label=watched)
             axes.legend(loc="upper right")
         if min(costs) > 0.0 and max(costs) > 10.0 * min(costs):
             axes.set_yscale("log", subs=[])
@@ -53,7 +54,7 @@ def loss_svg(cost: Sequence[float], validation: Sequence[float] = (), title: str
         axes.set_xlim(1, max(2, len(cost)))
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel("epoch (one pass over the training set)")
-        axes.set_ylabel("cost J(W, b) (no unit)")
+        axes.set_ylabel("cost J (no unit)")
         axes.grid(axis="y", color=GRID, linewidth=0.8)
 
     return _svg(draw, (6.4, 3.8), title)

@@ -197,10 +197,10 @@ class Encoding:
             classes = tuple(map(_text, target["classes"]))
             encoding = cls(inputs, _text(target["column"]), classes, _scale(target))
         except (TypeError, KeyError) as error:
-            raise TableError(f"no description of a table's columns: {type(error).__name__} {error}") from None
+            raise TableError(f"the net does not say which columns it was trained on ({error})") from None
         if (len(inputs), max(1, len(classes))) != (n_in, n_out):
             raise TableError(
-                f"{len(inputs)} input columns and {len(classes)} classes for a net of {n_in} inputs, {n_out} outputs"
+                f"{len(inputs)} input columns and {len(classes)} classes for {n_in} inputs and {n_out} outputs"
             )
         return encoding
 
