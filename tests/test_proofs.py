@@ -25,7 +25,7 @@ from tinygrad_sq.nn import MLP
 from tinygrad_sq.table import Op, row, total
 from tinygrad_sq.value import Value
 
-proof = settings(max_examples=100, deadline=None, derandomize=True)
+proof = settings(max_examples=200, deadline=None, derandomize=True)
 one_sample = nets(max_samples=1)
 with_hidden_layer = nets(max_samples=1, min_layers=2)
 

@@ -36,7 +36,7 @@ def cost(W: Matrices, b: Vectors, X: Sequence[Vector], Y: Sequence[Vector], f: F
 
 def forward(W: Matrices, b: Vectors, x: Vector, f: Functions) -> tuple[dict[int, list[float]], dict[int, list[float]]]:
     """z^{l+1} = W^l a^l + b^l, a^{l+1} = f(z^{l+1}), a^1 = x (E2): (z, a). ValueError if a shape does not fit."""
-    _check_net(W, b, x)
+    _check_net(W, b, x, f)
     z: dict[int, list[float]] = {}
     a = {1: list(x)}
     for l in range(1, len(W) + 1):
@@ -51,9 +51,10 @@ def deltas(W: Matrices, y: Vector, z: Vectors, a: Vectors, f_prime: Functions) -
     E5  δ_i^{n_l} = −(y_i − a_i^{n_l}) f'(z_i^{n_l})
     E6  δ_i^l = (Σ_j δ_j^{l+1} W_ji^l) f'(z_i^l)
 
-    ValueError if `y` is not as long as the output.
+    ValueError if `y` is not as long as the output, or f' of a layer is missing.
     """
     n = len(W) + 1
+    _expect_keys("f_prime", f_prime, 2, n)
     _expect(y, a[n], "y", "target", "output unit")
     delta = {n: [-(y[i] - a[n][i]) * f_prime[n](z[n][i]) for i in units(y)]}
     for l in range(n - 1, 1, -1):
@@ -113,14 +114,15 @@ def units(layer: Sized) -> range:
     return range(len(layer))
 
 
-def _check_net(W: Matrices, b: Vectors, x: Vector) -> None:
-    layers = range(1, len(W) + 1)
-    for name, parameters in ("W", W), ("b", b):
-        if not W or sorted(parameters) != [*layers]:
-            expected = f"1 to {len(W)}" if W else "1 to n_l - 1, at least one"
-            raise ValueError(f"{name} is a dict keyed by the layer: expected keys {expected}, got {sorted(parameters)}")
+def _check_net(W: Matrices, b: Vectors, x: Vector, f: Functions) -> None:
+    n = len(W) + 1
+    if n == 1:
+        raise ValueError("W: expected at least one layer of weights, got none")
+    _expect_keys("W", W, 1, n - 1)
+    _expect_keys("b", b, 1, n - 1)
+    _expect_keys("f", f, 2, n)
     below: Sized = x
-    for l in layers:
+    for l in range(1, n):
         _expect(b[l], W[l], f"b[{l}]", "bias", f"row of W[{l}]")
         for i in units(W[l]):
             _expect(W[l][i], below, f"W[{l}][{i}]", "weight", f"unit of layer {l}")
@@ -128,9 +130,14 @@ def _check_net(W: Matrices, b: Vectors, x: Vector) -> None:
 
 
 def _check_samples(X: Sequence[Vector], Y: Sequence[Vector]) -> None:
-    if not X:
+    if len(X) == 0:
         raise ValueError("X: expected at least one sample, got none")
     _expect(Y, X, "Y", "target vector", "sample of X")
+
+
+def _expect_keys(name: str, keyed: Mapping[int, object], first: int, last: int) -> None:
+    if keyed.keys() != {*range(first, last + 1)}:
+        raise ValueError(f"{name}: expected the layers {first} to {last} as keys, got {[*keyed]}")
 
 
 def _expect(vector: Sized, per: Sized, name: str, what: str, unit: str) -> None:
