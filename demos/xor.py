@@ -7,6 +7,7 @@ them. What `fit` does is the loop below.
 from pathlib import Path
 
 from tinygrad_sq import no_grad
+from tinygrad_sq.job import sample_graph
 from tinygrad_sq.losses import cost
 from tinygrad_sq.nn import MLP
 from tinygrad_sq.optim import SGD
@@ -41,8 +42,7 @@ def main() -> None:
         print(f"  z2[{i}] = {w0:+.2f} x0 {w1:+.2f} x1 {b:+.2f}")
 
     OUT.mkdir(exist_ok=True)
-    J = cost(model, X[1:2], Y[1:2])
-    J.backward()
+    J = sample_graph(model, X[1], [Y[1]])
     (OUT / "xor.svg").write_text(to_svg(J), encoding="utf-8")
     print(f"\nwrote {OUT / 'xor.svg'}: the graph of the sample 01")
 

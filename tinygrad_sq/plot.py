@@ -87,7 +87,7 @@ def decision_svg(
         axes.set_ylabel("x[1] (no unit)")
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
-    return _svg(draw, (6.4, 4.2), title)
+    return _svg(draw, (6.4, 1.0 + 4.6 * (top - bottom) / (right - left)), title)  # 1.0 for text, 1.8 for the legend
 
 
 def _range(xs: Sequence[float], margin: float) -> tuple[float, float]:
