@@ -270,7 +270,7 @@ div: Op = Op("div", ieee.div, (lambda z, x, y: 1.0 / y, lambda z, x, y: -z / y),
 neg: Op = Op("neg", lambda x: -x, (-1.0,), "-x", symbol="−", method=False,
     text="-{0:3}", latex="-{0:3}", precedence=3, analytic=operator.neg)
 pow: Op = Op("pow", ieee.pow,
-    (lambda z, x, y: _where(y, y * pow(x, y - 1.0), 0.0),
+    (lambda z, x, y: _where(y, y * pow(x, y - 1.0), _where(x, y * z / x, 0.0)),
      lambda z, x, y: _where(x, z * log(x), _where(less(y, 0.0), -inf, 0.0))),
     "x to the power y", symbol="xʸ", arity=2, method=False, domain=(POSITIVE, REALS),
     text="{0:5}**{1:4}", latex="{{{0:5}}}^{{{1}}}", precedence=4, analytic=operator.pow)
@@ -292,7 +292,7 @@ log1p: Op = Op("log1p", ieee.log1p,
     (lambda y, x: _where(less(x, -1.0), nan, 1.0 / (1.0 + x)),), "log(1 + x), exact near 0",
     latex=r"\ln\left(1 + {0:1}\right)", domain=((-1.0, inf),))
 xlogy: Op = Op("xlogy", ieee.xlogy,
-    (lambda z, x, y: log(y), lambda z, x, y: _where(less(y, 0.0), nan, _where(x, x / y, 0.0))),
+    (lambda z, x, y: log(y), lambda z, x, y: _where(less(y, 0.0), nan, _where(hypot(x, y), x / y, 0.0))),
     "x log(y), and 0 where x is 0", arity=2, latex=r"{0:2} \ln\left({1}\right)", latex_precedence=2,
     domain=(REALS, POSITIVE), method=False)
 logsumexp: Op = Op("logsumexp", ieee.logsumexp, lambda y, *xs: tuple(softmax(xs)), "log Σ exp(x_i)", symbol="log Σ exp",
