@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from operator import index as as_index
 from typing import Any
 
@@ -62,8 +62,8 @@ def hinge(score: Any, target: Any) -> Any:
 
 def cost(
     model: Module,
-    X: Sequence[Any],
-    Y: Sequence[Any],
+    X: Collection[Any],
+    Y: Collection[Any],
     loss: Callable[[Any, Any], Any] = half_squared_error,
     lam: float = 0.0,
 ) -> Value:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple, TypeAlias
 
 from tinygrad_sq.losses import cost, half_squared_error
@@ -33,8 +33,8 @@ class History(NamedTuple):
 
 def fit(
     model: Module,
-    X: Sequence[Any],
-    Y: Sequence[Any],
+    X: Collection[Any],
+    Y: Collection[Any],
     *,
     loss: Loss = half_squared_error,
     lam: float = 0.0,
@@ -42,7 +42,7 @@ def fit(
     epochs: int = 100,
     batch_size: int | None = None,
     seed: int = 0,
-    validation: tuple[Sequence[Any], Sequence[Any]] | None = None,
+    validation: tuple[Collection[Any], Collection[Any]] | None = None,
     progress: bool = False,
 ) -> History:
     """Change the model's parameters so that J falls (E3), going `epochs` times over the samples (X, Y).
@@ -114,14 +114,14 @@ def _step(optimizer: Optimizer, model: Module, samples: Samples, loss: Loss, lam
     return J.data
 
 
-def _samples(X: Sequence[Any], Y: Sequence[Any], which: str = "") -> Samples:
+def _samples(X: Collection[Any], Y: Collection[Any], which: str = "") -> Samples:
     """The pairs (x, y), checked."""
     if len(X) != len(Y) or len(X) == 0:
         raise ValueError(f"expected one target for each of the {which}samples, got {len(Y)} for {len(X)} samples")
     return list(zip(_rows(X, f"{which}X"), _rows(Y, f"{which}Y")))
 
 
-def _rows(data: Sequence[Any], name: str) -> list[Any]:
+def _rows(data: Collection[Any], name: str) -> list[Any]:
     """Rows of finite numbers, all of one length, as floats. A target that is no list stays: it may index a class."""
     rows: list[Any] = []
     length = None
