@@ -83,8 +83,9 @@ def _model(document: Any) -> MLP:
         if not isinstance(f, str):
             raise ValueError(f"activations: expected names, got {_kind(f)}")
         layer = Layer(n_in, n_out, f, draw=lambda low, high: 0.0, l=l)
-        for p, data in zip(layer.parameters(), [x for w, b_i in zip(weights, biases) for x in (*w, b_i)]):
-            p.data = data
+        for neuron, w, b_i in zip(layer.neurons, weights, biases):
+            for p, data in zip(neuron.parameters(), [*w, b_i]):
+                p.data = data
         model.layers.append(layer)
     return model
 
