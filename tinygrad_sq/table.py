@@ -72,6 +72,9 @@ class Op:
     operands    turns the arguments of a call into the operands, where they differ: defaults, lists
     domain      the open interval of each operand (of all, where there is one) on which the row is real
     analytic    the forward function on complex numbers, if it has one there; `gradcheck` uses it
+    native      the forward function in native code: an LLVM instruction ("fadd"), intrinsic ("llvm.fabs") or function
+                of libm ("tanh"), or a function that spells it with rows that have one. None: cannot be compiled
+    products    for a row that is a sum of products, its terms [(x, y), ...] and what is added to them
     kink        distance of a point from the nearest one in the domain where the row is not smooth; None: smooth
     method      whether `v.name()` reads well, so that Value has it as a method
     """
@@ -92,6 +95,8 @@ class Op:
         operands: Callable[..., tuple[Any, ...]] | None = None,
         domain: tuple[Interval, ...] = (REALS,),
         analytic: Callable[..., complex] | None = None,
+        native: str | Callable[..., Any] | None = None,
+        products: Callable[..., tuple[list[tuple[Any, Any]], Any]] | None = None,
         kink: Callable[..., float] | None = None,
         method: bool = True,
     ) -> None:
@@ -117,6 +122,8 @@ class Op:
         self.operands = operands
         self.domain = domain
         self.analytic = analytic
+        self.native = native
+        self.products = products
         self.kink = kink
         self.method = method
         rows[name] = self
@@ -193,6 +200,11 @@ def _where(condition: Any, a: Any, b: Any) -> Any:
     return where(condition, a, b) if hasattr(condition, "__record__") else a if condition else b
 
 
+def _taken(condition: Any, x: float = 1.0, y: float = 0.0) -> Any:
+    """1 for the branch taken, None for the other: no gradient at all. As numbers where it is not known which."""
+    return where(condition, x, y) if getattr(condition, "traced", False) else (x if condition else y) or None
+
+
 def _list(*values: Any) -> tuple[Any, ...]:
     """The operands of a function that may be called with several values or with one iterable of them."""
     return tuple(values[0]) if len(values) == 1 and isinstance(values[0], Iterable) else values
@@ -208,6 +220,11 @@ def _dot_operands(w: Iterable[Any], x: Iterable[Any], b: Any = 0.0) -> tuple[Any
 def _dot_partials(z: Any, *xs: Any) -> tuple[Any, ...]:
     n = len(xs) // 2
     return (*xs[n:-1], *xs[:n], 1.0)
+
+
+def _logsumexp_native(*xs: Any) -> Any:
+    m = maximum(xs)
+    return m + log(total([exp(x - m) for x in xs]))
 
 
 def _extremum_partials(y: Any, *xs: Any) -> tuple[Any, ...]:
@@ -259,166 +276,186 @@ def log_softmax(zs: Iterable[Any]) -> list[Any]:
 # fmt: off
 # arithmetic
 add: Op = Op("add", lambda x, y: x + y, (1.0, 1.0), "x + y", symbol="+", arity=2, method=False,
-    text="{0:1} + {1:1}", latex="{0:1} + {1:1}", precedence=1, analytic=operator.add)
+    text="{0:1} + {1:1}", latex="{0:1} + {1:1}", precedence=1, analytic=operator.add, native="fadd",
+    products=lambda x, y: ([(1.0, x), (1.0, y)], 0.0))
 sub: Op = Op("sub", lambda x, y: x - y, (1.0, -1.0), "x - y", symbol="−", arity=2, method=False,
-    text="{0:1} - {1:2}", latex="{0:1} - {1:2}", precedence=1, analytic=operator.sub)
+    text="{0:1} - {1:2}", latex="{0:1} - {1:2}", precedence=1, analytic=operator.sub, native="fsub",
+    products=lambda x, y: ([(1.0, x), (-1.0, y)], 0.0))
 mul: Op = Op("mul", lambda x, y: x * y, (lambda z, x, y: y, lambda z, x, y: x), "x y", symbol="×", arity=2,
-    method=False, text="{0:2} * {1:2}", latex=r"{0:2} \cdot {1:2}", precedence=2, analytic=operator.mul)
+    method=False, text="{0:2} * {1:2}", latex=r"{0:2} \cdot {1:2}", precedence=2, analytic=operator.mul, native="fmul",
+    products=lambda x, y: ([(x, y)], 0.0))
 div: Op = Op("div", ieee.div, (lambda z, x, y: 1.0 / y, lambda z, x, y: -z / y), "x / y", symbol="÷",
     arity=2, method=False, text="{0:2} / {1:3}", latex=r"\frac{{{0}}}{{{1}}}", precedence=2, kink=lambda x, y: abs(y),
-    analytic=operator.truediv)
+    analytic=operator.truediv, native="fdiv")
 neg: Op = Op("neg", lambda x: -x, (-1.0,), "-x", symbol="−", method=False,
-    text="-{0:3}", latex="-{0:3}", precedence=3, analytic=operator.neg)
+    text="-{0:3}", latex="-{0:3}", precedence=3, analytic=operator.neg, native="fneg",
+    products=lambda x: ([(-1.0, x)], 0.0))
 pow: Op = Op("pow", ieee.pow,
     (lambda z, x, y: _where(y, y * pow(x, y - 1.0), _where(x, y * z / x, 0.0)),
      lambda z, x, y: _where(x, z * log(x), _where(less(y, 0.0), -inf, 0.0))),
     "x to the power y", symbol="xʸ", arity=2, method=False, domain=(POSITIVE, REALS),
-    text="{0:5}**{1:4}", latex="{{{0:5}}}^{{{1}}}", precedence=4, analytic=operator.pow)
+    text="{0:5}**{1:4}", latex="{{{0:5}}}^{{{1}}}", precedence=4, analytic=operator.pow, native="pow")
 
 # roots, exponentials, logarithms
 square: Op = Op("square", lambda x: x * x, (lambda y, x: 2.0 * x,), "x²", symbol="x²", text="{0:5}**2",
-    latex="{{{0:5}}}^2", precedence=4, analytic=lambda x: x * x)
+    latex="{{{0:5}}}^2", precedence=4, analytic=lambda x: x * x, native=lambda x: x * x)
 half_square: Op = Op("half_square", lambda x: 0.5 * x * x, (lambda y, x: x,), "½ x², the summand of E1", symbol="½x²",
-    latex=r"\tfrac{{1}}{{2}} {{{0:5}}}^2", latex_precedence=2, method=False, analytic=lambda x: 0.5 * x * x)
+    latex=r"\tfrac{{1}}{{2}} {{{0:5}}}^2", latex_precedence=2, method=False, analytic=lambda x: 0.5 * x * x,
+    native=lambda x: 0.5 * x * x)
 sqrt: Op = Op("sqrt", ieee.sqrt, (lambda y, x: 0.5 / y,), "√x", symbol="√", latex=r"\sqrt{{{0}}}",
-    domain=(POSITIVE,), analytic=cmath.sqrt)
+    domain=(POSITIVE,), analytic=cmath.sqrt, native="llvm.sqrt")
 exp: Op = Op("exp", ieee.exp, (lambda y, x: y,), "e to the power x", latex="e^{{{0}}}", latex_precedence=4,
-    analytic=cmath.exp)
-expm1: Op = Op("expm1", ieee.expm1, (lambda y, x: exp(x),), "e^x - 1, exact near 0")
+    analytic=cmath.exp, native="exp")
+expm1: Op = Op("expm1", ieee.expm1, (lambda y, x: exp(x),), "e^x - 1, exact near 0", native="expm1")
 log: Op = Op("log", ieee.log,
     (lambda y, x: _where(less(x, 0.0), nan, 1.0 / x),), "the natural logarithm of x",
-    latex=r"\ln\left({0}\right)", domain=(POSITIVE,), analytic=cmath.log)
+    latex=r"\ln\left({0}\right)", domain=(POSITIVE,), analytic=cmath.log, native="log")
 log1p: Op = Op("log1p", ieee.log1p,
     (lambda y, x: _where(less(x, -1.0), nan, 1.0 / (1.0 + x)),), "log(1 + x), exact near 0",
-    latex=r"\ln\left(1 + {0:1}\right)", domain=((-1.0, inf),))
+    latex=r"\ln\left(1 + {0:1}\right)", domain=((-1.0, inf),), native="log1p")
 xlogy: Op = Op("xlogy", ieee.xlogy,
     (lambda z, x, y: log(y), lambda z, x, y: _where(less(y, 0.0), nan, _where(hypot(x, y), x / y, 0.0))),
     "x log(y), and 0 where x is 0", arity=2, latex=r"{0:2} \ln\left({1}\right)", latex_precedence=2,
-    domain=(REALS, POSITIVE), method=False)
+    domain=(REALS, POSITIVE), method=False, native=lambda x, y: where(x, x * log(y), where(equal(y, y), 0.0, y)))
 logsumexp: Op = Op("logsumexp", ieee.logsumexp, lambda y, *xs: tuple(softmax(xs)), "log Σ exp(x_i)", symbol="log Σ exp",
     arity=range(1, 2**63), operands=_list, method=False,
-    latex=lambda *args: rf"\ln\left({' + '.join(f'e^{{{arg}}}' for arg in args)}\right)")
+    latex=lambda *args: rf"\ln\left({' + '.join(f'e^{{{arg}}}' for arg in args)}\right)", native=_logsumexp_native)
 
 # trigonometry
 sin: Op = Op("sin", ieee.sin, (lambda y, x: cos(x),), "sine, x in radians", latex=r"\sin\left({0}\right)",
-    analytic=cmath.sin)
+    analytic=cmath.sin, native="sin")
 cos: Op = Op("cos", ieee.cos, (lambda y, x: -sin(x),), "cosine, x in radians", latex=r"\cos\left({0}\right)",
-    analytic=cmath.cos)
+    analytic=cmath.cos, native="cos")
 tan: Op = Op("tan", ieee.tan, (lambda y, x: 1.0 + square(y),), "tangent, x in radians",
-    latex=r"\tan\left({0}\right)", kink=lambda x: abs(math.cos(x)), analytic=cmath.tan)
+    latex=r"\tan\left({0}\right)", kink=lambda x: abs(math.cos(x)), analytic=cmath.tan, native="tan")
 asin: Op = Op("asin", ieee.asin, (lambda y, x: 1.0 / sqrt((1.0 - x) * (1.0 + x)),), "arc sine, in radians",
-    latex=r"\arcsin\left({0}\right)", domain=(UNIT,), analytic=cmath.asin)
+    latex=r"\arcsin\left({0}\right)", domain=(UNIT,), analytic=cmath.asin, native="asin")
 acos: Op = Op("acos", ieee.acos, (lambda y, x: -1.0 / sqrt((1.0 - x) * (1.0 + x)),), "arc cosine, in radians",
-    latex=r"\arccos\left({0}\right)", domain=(UNIT,), analytic=cmath.acos)
+    latex=r"\arccos\left({0}\right)", domain=(UNIT,), analytic=cmath.acos, native="acos")
 atan: Op = Op("atan", math.atan, (lambda y, x: square(1.0 / hypot(1.0, x)),), "arc tangent, in radians",
-    latex=r"\arctan\left({0}\right)", analytic=cmath.atan)
+    latex=r"\arctan\left({0}\right)", analytic=cmath.atan, native="atan")
 atan2: Op = Op("atan2", math.atan2,
     (lambda t, y, x: x / hypot(y, x) / hypot(y, x), lambda t, y, x: -y / hypot(y, x) / hypot(y, x)),
     "the angle of the point (x, y), in radians; its arguments are y, x", arity=2, method=False,
-    kink=lambda y, x: math.hypot(y, x) if x > 0.0 else abs(y))
+    kink=lambda y, x: math.hypot(y, x) if x > 0.0 else abs(y), native="atan2")
 hypot: Op = Op("hypot", math.hypot, (lambda z, x, y: _where(z, x / z, 0.0), lambda z, x, y: _where(z, y / z, 0.0)),
     "√(x² + y²), without overflow", arity=2, method=False, latex=r"\sqrt{{{0:5}^2 + {1:5}^2}}", kink=math.hypot,
-    analytic=lambda x, y: cmath.sqrt(x * x + y * y))
+    analytic=lambda x, y: cmath.sqrt(x * x + y * y), native="hypot")
 
 # hyperbolic functions
 sinh: Op = Op("sinh", ieee.sinh, (lambda y, x: cosh(x),), "hyperbolic sine", latex=r"\sinh\left({0}\right)",
-    analytic=cmath.sinh)
+    analytic=cmath.sinh, native="sinh")
 cosh: Op = Op("cosh", ieee.cosh, (lambda y, x: sinh(x),), "hyperbolic cosine",
-    latex=r"\cosh\left({0}\right)", analytic=cmath.cosh)
+    latex=r"\cosh\left({0}\right)", analytic=cmath.cosh, native="cosh")
 tanh: Op = Op("tanh", math.tanh, (lambda y, x: square(sech(x)),), "hyperbolic tangent", latex=r"\tanh\left({0}\right)",
-    analytic=cmath.tanh)
+    analytic=cmath.tanh, native="tanh")
 sech: Op = Op("sech", ieee.sech, (lambda y, x: -y * tanh(x),), "hyperbolic secant, 1 / cosh(x)",
-    analytic=lambda x: 1.0 / cmath.cosh(x))
+    analytic=lambda x: 1.0 / cmath.cosh(x), native=lambda x: 2.0 / (exp(x) + exp(-x)))
 asinh: Op = Op("asinh", math.asinh, (lambda y, x: 1.0 / hypot(1.0, x),), "inverse hyperbolic sine",
-    analytic=cmath.asinh)
+    analytic=cmath.asinh, native="asinh")
 acosh: Op = Op("acosh", ieee.acosh, (lambda y, x: 1.0 / (sqrt(x - 1.0) * sqrt(x + 1.0)),),
-    "inverse hyperbolic cosine", domain=((1.0, inf),), analytic=cmath.acosh)
+    "inverse hyperbolic cosine", domain=((1.0, inf),), analytic=cmath.acosh, native="acosh")
 atanh: Op = Op("atanh", ieee.atanh,
     (lambda y, x: _where(less(1.0, abs(x)), nan, 1.0 / ((1.0 - x) * (1.0 + x))),),
-    "inverse hyperbolic tangent", domain=(UNIT,), analytic=cmath.atanh)
+    "inverse hyperbolic tangent", domain=(UNIT,), analytic=cmath.atanh, native="atanh")
 
 # the normal distribution
 gaussian: Op = Op("gaussian", lambda x: ieee.exp_minus(1.0, x), (lambda y, x: -2.0 * x * y,), "exp(-x²)",
-    latex="e^{{-{0:5}^2}}", latex_precedence=4, analytic=lambda x: cmath.exp(-x * x))
-erf: Op = Op("erf", math.erf, (lambda y, x: 2.0 / math.sqrt(math.pi) * gaussian(x),), "the error function")
-erfc: Op = Op("erfc", math.erfc, (lambda y, x: -2.0 / math.sqrt(math.pi) * gaussian(x),), "1 - erf(x)")
+    latex="e^{{-{0:5}^2}}", latex_precedence=4, analytic=lambda x: cmath.exp(-x * x), native=lambda x: exp(-x * x))
+erf: Op = Op("erf", math.erf, (lambda y, x: 2.0 / math.sqrt(math.pi) * gaussian(x),), "the error function",
+    native="erf")
+erfc: Op = Op("erfc", math.erfc, (lambda y, x: -2.0 / math.sqrt(math.pi) * gaussian(x),), "1 - erf(x)", native="erfc")
 normal_pdf: Op = Op("normal_pdf", lambda x: ieee.exp_minus(0.5, x) / math.sqrt(2.0 * math.pi), (lambda y, x: -x * y,),
     "density of the standard normal distribution", symbol="φ", latex=r"\varphi\left({0}\right)",
-    analytic=lambda x: cmath.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi))
+    analytic=lambda x: cmath.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi),
+    native=lambda x: exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi))
 normal_cdf: Op = Op("normal_cdf", ieee.normal_cdf, (lambda y, x: normal_pdf(x),),
-    "distribution function of the standard normal distribution", symbol="Φ", latex=r"\Phi\left({0}\right)")
+    "distribution function of the standard normal distribution", symbol="Φ", latex=r"\Phi\left({0}\right)",
+    native=lambda x: 0.5 * erfc(-math.sqrt(0.5) * x))
 
 # activations
 identity: Op = Op("identity", lambda x: x, (1.0,), "x: the activation of a linear layer", symbol="id", latex="{0:5}",
-    analytic=lambda x: x)
+    analytic=lambda x: x, native=lambda x: x)
 sigmoid: Op = Op("sigmoid", ieee.sigmoid, (lambda y, x: y * sigmoid(-x),), "1 / (1 + e^-x)", symbol="σ",
-    latex=r"\sigma\left({0}\right)", analytic=lambda x: 1.0 / (1.0 + cmath.exp(-x)))
+    latex=r"\sigma\left({0}\right)", analytic=lambda x: 1.0 / (1.0 + cmath.exp(-x)),
+    native=lambda x: 1.0 / (1.0 + exp(-x)))
 log_sigmoid: Op = Op("log_sigmoid", lambda x: -ieee.softplus(-x), (lambda y, x: sigmoid(-x),), "log sigmoid(x)",
-    symbol="log σ", latex=r"\ln\sigma\left({0}\right)")
+    symbol="log σ", latex=r"\ln\sigma\left({0}\right)", native=lambda x: -softplus(-x))
 softplus: Op = Op("softplus", ieee.softplus, (lambda y, x: sigmoid(x),), "log(1 + e^x)",
-    analytic=lambda x: cmath.log(1.0 + cmath.exp(x)))
-relu: Op = Op("relu", ieee.relu, (lambda y, x: step(x),), "max(0, x)", kink=abs)
+    analytic=lambda x: cmath.log(1.0 + cmath.exp(x)), native=lambda x: relu(x) + log1p(exp(-abs(x))))
+relu: Op = Op("relu", ieee.relu, (lambda y, x: step(x),), "max(0, x)", kink=abs,
+    native=lambda x: where(less(x, 0.0), 0.0, x))
 relu6: Op = Op("relu6", lambda x: ieee.clamp(x, 0.0, 6.0), (lambda y, x: less(0.0, x) * less(x, 6.0),),
-    "x between 0 and 6", kink=lambda x: min(abs(x), abs(x - 6.0)))
+    "x between 0 and 6", kink=lambda x: min(abs(x), abs(x - 6.0)), native=lambda x: clamp(x, 0.0, 6.0))
 hardtanh: Op = Op("hardtanh", lambda x: ieee.clamp(x, -1.0, 1.0), (lambda y, x: less(-1.0, x) * less(x, 1.0),),
-    "x between -1 and 1", kink=lambda x: abs(abs(x) - 1.0))
+    "x between -1 and 1", kink=lambda x: abs(abs(x) - 1.0), native=lambda x: clamp(x, -1.0, 1.0))
 leaky_relu: Op = Op("leaky_relu", lambda x, slope: x if x > 0.0 else slope * x,
     (lambda y, x, slope: _where(step(x), 1.0, slope), lambda y, x, slope: _where(step(x), 0.0, x)),
     "x, or slope x (slope 0.01) where x is not positive", arity=2,
-    operands=lambda x, slope=0.01: (x, slope), kink=lambda x, slope: abs(x))
+    operands=lambda x, slope=0.01: (x, slope), kink=lambda x, slope: abs(x),
+    native=lambda x, slope: where(less(0.0, x), x, slope * x))
 elu: Op = Op("elu", lambda x, alpha: x if x > 0.0 else alpha * math.expm1(x),
     (lambda y, x, alpha: _where(step(x), 1.0, alpha * exp(x)),
      lambda y, x, alpha: _where(step(x), 0.0, expm1(x))),
     "x, or alpha (e^x - 1) (alpha 1) where x is not positive", arity=2,
-    operands=lambda x, alpha=1.0: (x, alpha), kink=lambda x, alpha: abs(x))
+    operands=lambda x, alpha=1.0: (x, alpha), kink=lambda x, alpha: abs(x),
+    native=lambda x, alpha: where(less(0.0, x), x, alpha * expm1(x)))
 _SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 selu: Op = Op("selu", lambda x: _SELU_SCALE * (x if x > 0.0 else _SELU_ALPHA * math.expm1(x)),
     (lambda y, x: _where(step(x), _SELU_SCALE, _SELU_SCALE * _SELU_ALPHA * exp(x)),),
-    "elu scaled so that layers keep mean 0 and variance 1", kink=abs)
+    "elu scaled so that layers keep mean 0 and variance 1", kink=abs,
+    native=lambda x: _SELU_SCALE * elu(x, _SELU_ALPHA))
 gelu: Op = Op("gelu", lambda x: x * ieee.normal_cdf(x), (lambda y, x: normal_cdf(x) + x * normal_pdf(x),),
-    "x Φ(x), Φ the standard normal distribution function")
+    "x Φ(x), Φ the standard normal distribution function", native=lambda x: x * normal_cdf(x))
 silu: Op = Op("silu", lambda x: x * ieee.sigmoid(x), (lambda y, x: sigmoid(x) * (1.0 + x * sigmoid(-x)),),
-    "x sigmoid(x)", analytic=lambda x: x / (1.0 + cmath.exp(-x)))
+    "x sigmoid(x)", analytic=lambda x: x / (1.0 + cmath.exp(-x)), native=lambda x: x * sigmoid(x))
 
 # pieces and choices
 abs: Op = Op("abs", math.fabs, (lambda y, x: sign(x),), "|x|", symbol="|x|", text="abs({0})",
-    latex=r"\left|{0}\right|", kink=math.fabs)
-sign: Op = Op("sign", ieee.sign, (0.0,), "-1, 0 or 1", kink=math.fabs)
+    latex=r"\left|{0}\right|", kink=math.fabs, native="llvm.fabs")
+sign: Op = Op("sign", ieee.sign, (0.0,), "-1, 0 or 1", kink=math.fabs,
+    native=lambda x: where(less(0.0, x), 1.0, where(less(x, 0.0), -1.0, x)))
 step: Op = Op("step", ieee.step, (0.0,), "1 where x > 0, else 0",
-    kink=math.fabs)
+    kink=math.fabs, native=lambda x: where(equal(x, x), less(0.0, x), x))
 floor: Op = Op("floor", ieee.floor, (0.0,), "the largest integer not above x",
-    latex=r"\left\lfloor {0} \right\rfloor", kink=lambda x: math.fabs(x - math.floor(x + 0.5)))
+    latex=r"\left\lfloor {0} \right\rfloor", kink=lambda x: math.fabs(x - math.floor(x + 0.5)), native="llvm.floor")
 round: Op = Op("round", ieee.round, (0.0,),
-    "the nearest integer, halves to even", kink=lambda x: math.fabs(x - math.floor(x) - 0.5), method=False)
+    "the nearest integer, halves to even", kink=lambda x: math.fabs(x - math.floor(x) - 0.5), method=False,
+    native="llvm.rint")
 less: Op = Op("less", lambda x, y: 1.0 if x < y else 0.0, (0.0, 0.0), "1 where x < y, else 0", symbol="<", arity=2,
-    text="({0:1} < {1:1})", latex=r"\left[{0} < {1}\right]", kink=lambda x, y: math.fabs(x - y), method=False)
+    text="({0:1} < {1:1})", latex=r"\left[{0} < {1}\right]", kink=lambda x, y: math.fabs(x - y), method=False,
+    native="fcmp olt")
 equal: Op = Op("equal", lambda x, y: 1.0 if x == y else 0.0, (0.0, 0.0), "1 where x = y, else 0", symbol="=", arity=2,
-    text="({0:1} == {1:1})", latex=r"\left[{0} = {1}\right]", kink=lambda x, y: math.fabs(x - y), method=False)
+    text="({0:1} == {1:1})", latex=r"\left[{0} = {1}\right]", kink=lambda x, y: math.fabs(x - y), method=False,
+    native="fcmp oeq")
 maximum: Op = Op("maximum", ieee.maximum, _extremum_partials, "the largest operand", symbol="max",
     arity=range(1, 2**63), operands=_list, latex=lambda *args: rf"\max\left({_commas(*args)}\right)",
-    kink=_gap_of_two_largest)
+    kink=_gap_of_two_largest, native="llvm.maximum")
 minimum: Op = Op("minimum", ieee.minimum, _extremum_partials, "the smallest operand", symbol="min",
     arity=range(1, 2**63), operands=_list, latex=lambda *args: rf"\min\left({_commas(*args)}\right)",
-    kink=lambda *xs: _gap_of_two_largest(*(-x for x in xs)))
+    kink=lambda *xs: _gap_of_two_largest(*(-x for x in xs)), native="llvm.minimum")
 clamp: Op = Op("clamp", ieee.clamp,
     (lambda y, x, lo, hi: less(lo, x) * less(x, hi),
      lambda y, x, lo, hi: less(lo, hi) * (1.0 - less(lo, x)),
      lambda y, x, lo, hi: 1.0 - less(maximum(x, lo), hi)),
     "x, but not below lo nor above hi; on a bound the gradient belongs to the bound", arity=3,
-    kink=lambda x, lo, hi: min(math.fabs(x - lo), math.fabs(x - hi), math.fabs(lo - hi)))
+    kink=lambda x, lo, hi: min(math.fabs(x - lo), math.fabs(x - hi), math.fabs(lo - hi)),
+    native=lambda x, lo, hi: minimum(maximum(x, lo), hi))
 where: Op = Op("where", lambda condition, x, y: x if condition else y,
-    (None, lambda z, c, x, y: 1.0 if c else None, lambda z, c, x, y: None if c else 1.0),
+    (None, lambda z, c, x, y: _taken(c), lambda z, c, x, y: _taken(c, 0.0, 1.0)),
     "x where the condition is not 0, else y; the branch not taken gets no gradient at all", arity=3, method=False,
-    latex=r"\begin{{cases}} {1} & {0} \\ {2} & \text{{else}} \end{{cases}}", kink=lambda c, x, y: math.fabs(c))
+    latex=r"\begin{{cases}} {1} & {0} \\ {2} & \text{{else}} \end{{cases}}", kink=lambda c, x, y: math.fabs(c),
+    native="select")
 stop_gradient: Op = Op("stop_gradient", lambda x: x, (None,), "x, of which nothing that follows is a function",
-    method=False)
+    method=False, native=lambda x: x)
 
 # sums
 total: Op = Op("total", ieee.total, lambda y, *xs: (1.0,) * len(xs), "Σ x_i", symbol="Σ", arity=range(2**63),
     operands=_list, text=lambda *args: f"total([{_commas(*args)}])",
     latex=lambda *args: " + ".join(f"{a:1}" for a in args), latex_precedence=1, method=False,
-    analytic=lambda *xs: sum(xs))
+    analytic=lambda *xs: sum(xs), products=lambda *xs: ([(1.0, x) for x in xs], 0.0))
 dot: Op = Op("dot", ieee.dot, _dot_partials, "Σ w_i x_i + b, of a list of w, a list of x and b (0): E2's z",
     symbol="Σ w x + b", arity=range(1, 2**63, 2), operands=_dot_operands, text=_dot_text, latex=_dot_latex,
-    latex_precedence=1, method=False, analytic=ieee.dot)
+    latex_precedence=1, method=False, analytic=ieee.dot,
+    products=lambda *xs: (list(zip(xs[: len(xs) // 2], xs[len(xs) // 2 : -1])), xs[-1]))
 # fmt: on
