@@ -1,4 +1,4 @@
-"""Every Hypothesis strategy of the tests: numbers, operands of a row, nets. Built in range, not filtered into it."""
+"""Every Hypothesis strategy of the tests: numbers, operands of a row, nets, expressions. Built in range, not filtered into it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import NamedTuple
 
+from expressions import Expression, Step
 from hypothesis import strategies as st
 
 from tinygrad_sq.table import REALS, Op, rows
@@ -188,3 +189,78 @@ def _placed(w: list[float], b: float, layer: list[list[float]], f: Op) -> tuple[
     w, b = [x / scale for x in w], b / scale
     moves = sorted((0.08 * k for k in range(-16, 17)), key=abs)
     return next((w, b + d) for d in moves if all(distance_to_kink(f, _z(w, a, b + d)) >= AWAY for a in layer))
+
+
+# Formulas of x, y, z in [0.5, 2], whose parentheses stand wherever Python's precedence may or may not need them.
+formulas: st.SearchStrategy[str] = st.recursive(
+    st.sampled_from(["x", "y", "z", "2", "0.5", "3e-1"]),
+    lambda inner: (
+        st.builds("{} {} {}".format, inner, st.sampled_from("+-*"), inner)
+        | st.builds("({} {} {})".format, inner, st.sampled_from("+-*"), inner)
+        | st.builds("-{}".format, inner)
+        | st.builds("({}) {}".format, inner, st.sampled_from(["/ 3", "** 2", "** 2 ** 1"]))
+    ),
+    max_leaves=12,
+)
+
+
+# --- expressions ---
+
+MODERATE = 3.0
+MARGIN = 0.0625
+
+
+def fits(op: Op, xs: Sequence[float]) -> bool:
+    """Whether `xs` are operands of `op` of moderate size, well inside its domain and away from its kinks."""
+    intervals = op.domain * len(xs) if len(op.domain) == 1 else op.domain
+    inside = all(low + MARGIN <= x <= high - MARGIN and abs(x) <= MODERATE for x, (low, high) in zip(xs, intervals))
+    return inside and (op.kink is None or op.kink(*xs) >= MARGIN)
+
+
+def moderate(low: float = -MODERATE, high: float = MODERATE) -> st.SearchStrategy[float]:
+    """Floats from low to high; those close to 0 are 0, so that 50 digits of anything made of them can be worked out."""
+    return st.floats(low, high).map(lambda x: x if abs(x) >= 2.0**-20 else 0.0)
+
+
+def fitting(op: Op, size: int) -> st.SearchStrategy[tuple[float, ...]]:
+    """Operands that `fits` accepts."""
+    intervals = op.domain * size if len(op.domain) == 1 else op.domain
+    drawn = st.tuples(*[moderate(max(a + MARGIN, -MODERATE), min(b - MARGIN, MODERATE)) for a, b in intervals])
+    kink = op.kink
+    return drawn if kink is None else drawn.filter(lambda xs: kink(*xs) >= MARGIN)
+
+
+@st.composite
+def expressions(
+    draw: st.DrawFn, choice: Sequence[Op] = tuple(rows.values()), most_leaves: int = 2, most_steps: int = 5
+) -> Expression:
+    """Expressions of the rows of `choice`: with nodes used by several others, or by one of them twice, and constants.
+
+    An operand is a constant or one of the latest nodes: as it is where it fits the row, else moved to a point that does
+    by a multiplication and an addition, which belong to the expression.
+    """
+    leaves = draw(st.lists(moderate(), min_size=1, max_size=most_leaves))
+    steps: list[Step] = []
+    values = list(leaves)
+
+    def do(op: Op, *args: int | float) -> int:
+        steps.append(Step(op, args))
+        values.append(op.forward(*[values[arg] if isinstance(arg, int) else arg for arg in args]))
+        return len(values) - 1
+
+    def moved(k: int, target: float) -> int:
+        if abs(values[k]) > MODERATE:
+            k = do(rows["mul"], k, 1.0 / values[k])
+        return do(rows["add"], k, target - values[k])
+
+    for op in draw(st.lists(st.sampled_from(choice), min_size=1, max_size=most_steps)):
+        size = draw(st.sampled_from(operand_counts(op, 5)))
+        targets = draw(fitting(op, size))
+        latest = st.sampled_from(range(len(values))[:-5:-1])
+        args: list[int | float] = [draw(latest | st.just(x)) for x in targets]
+        if not any(isinstance(arg, int) for arg in args):
+            args[-1] = draw(latest)
+        if not fits(op, [values[arg] if isinstance(arg, int) else arg for arg in args]):
+            args = [moved(arg, x) if isinstance(arg, int) else arg for arg, x in zip(args, targets)]
+        do(op, *args)
+    return Expression(tuple(leaves), tuple(steps))

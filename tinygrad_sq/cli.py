@@ -235,7 +235,7 @@ def _parser() -> argparse.ArgumentParser:
         "the closed form of the derivation. Writes the graph, the cost and the net to a folder. Takes some seconds.",
     )
     _add_options(demo)
-    demo.set_defaults(file=IRIS, target="species", task=None, ignore=(), hidden="5", epochs=150)
+    demo.set_defaults(file=IRIS, target="species", hidden="5", epochs=150)
 
     train = command(
         "train",
@@ -247,7 +247,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.add_argument("file", metavar="FILE.csv", help="the data")
     train.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict; the rest are inputs")
-    train.add_argument("--ignore", action="append", default=[], metavar="COLUMN", help="no input; may be repeated")
+    train.add_argument("--ignore", action="append", metavar="COLUMN", help="no input; may be repeated")
     train.add_argument(
         "--task", choices=["classification", "regression"], help="what the target is, if its cells do not show it"
     )
@@ -282,7 +282,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     numbers = _number(int, lambda n: n > 0, "a whole number above 0")
     rate = _number(float, lambda x: 0.0 < x < math.inf, "a number above 0")
     rates = ", ".join(f"{lr:g} for {name}" for name, (_, lr) in OPTIMIZERS.items())
-    parser.set_defaults(**defaults | {"hidden": ",".join(map(str, Options.hidden))})
+    parser.set_defaults(**defaults | {"hidden": ",".join(map(str, Options.hidden)), "ignore": []})
     group = parser.add_argument_group("the net and its training")
     add = group.add_argument
     add("--hidden", type=_sizes, metavar="N,N,...", help="units of each hidden layer (default %(default)s)")
@@ -341,7 +341,7 @@ def _activation(text: str) -> str:
 
 
 def _assignment(text: str) -> tuple[str, float]:
-    name, _, value = text.partition("=")
-    if not name.isidentifier():
+    name, equals, value = text.partition("=")
+    if not (name.isidentifier() and equals):
         raise argparse.ArgumentTypeError(f"expected NAME=NUMBER, got {text!r}")
     return name, _number(float, lambda x: True, f"a number for {name}")(value)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from contextlib import suppress
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Any
 from unicodedata import normalize
 
@@ -47,7 +49,21 @@ class _Evaluation:
     def __init__(self, text: str, variables: Mapping[str, Value | float]) -> None:
         self.text = text
         self.variables = variables
-        self.operators = _operators()
+
+    @cached_property
+    def operators(self) -> dict[type[ast.AST], Op]:
+        """The rows that are written as operators, by the operator: read off how each row is typeset as text."""
+        operators: dict[type[ast.AST], Op] = {}
+        for row in rows.values():
+            if row.arity in (1, 2) and isinstance(row.text, str):
+                match _parse(row.text.format("x", "y")):
+                    case (
+                        ast.UnaryOp(op=op, operand=ast.Name())
+                        | ast.BinOp(op=op, left=ast.Name(), right=ast.Name())
+                        | ast.Compare(ops=[op], left=ast.Name(), comparators=[ast.Name()])
+                    ):
+                        operators[type(op)] = row
+        return operators
 
     def value(self, node: ast.expr) -> Any:
         match node:
@@ -88,12 +104,7 @@ class _Evaluation:
         return FormulaError(f"formula, column {len(before) + 1}, {source!r:.60}: {message}")
 
 
-def _operators() -> dict[type[ast.AST], Op]:
-    """The rows that are written as operators, by the operator: read off how each row is typeset as text."""
-    operators: dict[type[ast.AST], Op] = {}
-    for row in rows.values():
-        if isinstance(row.text, str):
-            match ast.parse(row.text.format(*"xyz"), mode="eval").body:
-                case ast.UnaryOp(op=op) | ast.BinOp(op=op) | ast.Compare(ops=[op]):
-                    operators[type(op)] = row
-    return operators
+def _parse(text: str) -> ast.expr | None:
+    with suppress(SyntaxError):  # a row may be typeset as nothing that Python can read
+        return ast.parse(text, mode="eval").body
+    return None

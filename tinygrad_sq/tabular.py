@@ -52,7 +52,7 @@ class Table:
     def _number(self, cell: str, i: int, name: str) -> float:
         x = parse_number(cell)
         if x is None or not abs(x) <= LARGEST:
-            raise self.error(i, name, f"expected a number, got {cell!r:.40}" if cell else "the cell is empty")
+            raise self.error(i, name, f"expected a number (up to {LARGEST:g}), got {cell!r:.40}")
         return x
 
     def error(self, i: int, name: str, message: str) -> TableError:
@@ -97,15 +97,18 @@ def read_csv(path: str | Path) -> Table:
     columns, rows = rows[0], rows[1:]
     for name, times in Counter(columns).items():
         if times > 1 or not name:
-            places = ", ".join(str(j + 1) for j, other in enumerate(columns) if other == name)
-            problem = f"{times} columns are called {name!r}" if name else "a column has no name"
-            raise TableError(f"{source}, line {lines[0]}: {problem} (columns {places})")
+            places = " and ".join(str(j + 1) for j, other in enumerate(columns) if other == name)
+            problem = f"the name {name!r} stands there twice or more" if name else "a column without a name"
+            raise TableError(f"{source}, line {lines[0]}, column {places}: {problem}")
     if not rows:
         raise TableError(f"{source}: the file has no rows below the names of its columns")
     for i, row in enumerate(rows):
         if len(row) != len(columns):
             where = f"row {i + 1} (line {lines[i + 1]})"
-            raise TableError(f"{source}, {where}: {len(row)} cells, expected {len(columns)}, one a column")
+            missing = (
+                f"no cell for column {columns[len(row)]!r}" if len(row) < len(columns) else "more cells than columns"
+            )
+            raise TableError(f"{source}, {where}: {missing}; got {len(row)} cells, expected {len(columns)}")
     return Table(source, columns, rows, lines[1:])
 
 
@@ -157,7 +160,10 @@ class Encoding:
         inputs = {}
         for name in table.columns:
             if name != target and name not in ignore:
-                xs = table.numbers(name)
+                try:
+                    xs = table.numbers(name)
+                except TableError as error:
+                    raise TableError(f"{error}; to leave the column out, say --ignore {name}") from None
                 inputs[name] = Scale.of([xs[i] for i in train])
         if not inputs:
             raise TableError(f"{table.source}: no column beside the target {target!r}; expected at least one input")
@@ -228,7 +234,7 @@ def find_classes(table: Table, target: str, task: str | None = None) -> tuple[st
     numbers = [parse_number(cell) for cell in cells]
     for i, (cell, x) in enumerate(zip(cells, numbers)):
         if not cell or (x is not None and not math.isfinite(x)):
-            raise table.error(i, target, f"the target is missing, got {cell!r}")
+            raise table.error(i, target, f"expected a target, got {cell!r}")
     if task is None:
         is_number = [x is not None for x in numbers]
         most = is_number.count(True) * 2 > len(cells)
