@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from random import Random
-from statistics import fmean
+from statistics import fmean, pstdev
 from typing import Any
 
 LARGEST = 1e150  # squares of numbers up to this size, and sums of those, are finite
@@ -122,8 +122,7 @@ class Scale:
     @classmethod
     def of(cls, xs: Sequence[float]) -> Scale:
         """The scale of `xs`; deviation 1 where they are all equal."""
-        mean = fmean(xs)
-        return cls(mean, math.sqrt(fmean((x - mean) ** 2 for x in xs)) if min(xs) < max(xs) else 1.0)
+        return cls(fmean(xs), pstdev(xs) or 1.0)  # both exact, so that equal numbers have deviation 0
 
     def __call__(self, x: float) -> float:
         return (x - self.mean) / self.deviation
