@@ -72,6 +72,17 @@ def test_every_unit_is_two_nodes_with_the_names_of_the_derivation() -> None:
     assert nodes["z2[1]"].args == (*[nodes[f"W1[1,{j}]"] for j in range(3)], *x, nodes["b1[1]"])
 
 
+def test_a_neuron_alone_is_the_first_unit_of_the_first_layer() -> None:
+    """Without a net around them, a neuron and a layer are drawn and named as the beginning of one."""
+    random.seed(5)
+    w = [random.uniform(-1, 1) for _ in range(2)]
+    random.seed(5)
+    neuron = Neuron(2)
+    assert [(p.label, p.data) for p in neuron.parameters()] == [("W1[0,0]", w[0]), ("W1[0,1]", w[1]), ("b1[0]", 0.0)]
+    assert neuron.b.scope == ("layer 2", "neuron 0")
+    assert [p.label for p in Layer(1, 2).parameters()] == ["W1[0,0]", "b1[0]", "W1[1,0]", "b1[1]"]
+
+
 def test_a_net_belongs_to_the_scope_it_was_made_in() -> None:
     """Scopes nest: what a neuron owns and makes lies in the scope of its making, wherever it is called."""
     with scope("encoder"):

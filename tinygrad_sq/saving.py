@@ -20,7 +20,6 @@ KEYS = {"format", "version", "sizes", "activations", "W", "b", "about"}
 def save(model: MLP, path: str | os.PathLike[str], about: Any = None) -> None:
     """Write the net, and beside it anything that JSON can hold, say how to make inputs of raw data.
 
-    The file is written whole or not at all: under another name in the same folder first.
     Raises ValueError for a net that could not be loaded again: with a NaN or inf, or different activations in a layer.
     """
     activations = [{neuron.activation.name for neuron in layer.neurons} for layer in model.layers]
@@ -37,7 +36,19 @@ def save(model: MLP, path: str | os.PathLike[str], about: Any = None) -> None:
         "about": about,
     }
     _model(document)
-    _write(os.fspath(path), json.dumps(document, indent=1, allow_nan=False) + "\n")
+    write(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+
+
+def write(path: str | os.PathLike[str], text: str) -> None:
+    """Write the text to the file, whole or not at all: under another name in the same folder first."""
+    temporary = f"{os.fspath(path)}.{os.getpid()}.tmp"
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(temporary, path)
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
 
 
 def load(path: str | os.PathLike[str]) -> MLP:
@@ -113,14 +124,3 @@ def _kind(value: Any) -> str:
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"expected finite numbers, got {constant}")
-
-
-def _write(path: str, text: str) -> None:
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
