@@ -19,8 +19,7 @@ from tinygrad_sq import __version__
 from tinygrad_sq.expression import FormulaError, evaluate
 from tinygrad_sq.job import OPTIMIZERS, Job, Options, predict, residuals, sample_graph
 from tinygrad_sq.nn import Neuron
-from tinygrad_sq.saving import _write as write
-from tinygrad_sq.saving import load_with_about, save
+from tinygrad_sq.saving import load_with_about, save, write
 from tinygrad_sq.tabular import Encoding, TableError, read_csv
 from tinygrad_sq.train import History
 from tinygrad_sq.value import Value
