@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from graphlib import CycleError, TopologicalSorter
 from html import escape
 
 import graphviz
 
 from tinygrad_sq.study import dot, svg
+from tinygrad_sq.study.layout import DOOR, Plan, arrange, plan
 from tinygrad_sq.study.picture import (
     FONT_SIZE,
     GLYPH_SIZE,
@@ -38,8 +38,9 @@ def to_svg(root: Value, *, rankdir: str = "LR", force: bool = False) -> str:
     Raises DotError if there is no Graphviz, or if it fails.
     """
     pic = picture(root, force)
-    source = _digraph(pic, rankdir).source
-    return svg.render(pic, json.loads(dot.run(source, "json")))
+    where = plan(pic)
+    answer = json.loads(dot.run(_digraph(pic, where, rankdir).source, "json"))
+    return svg.render(pic, arrange(pic, where, answer, rankdir))
 
 
 def notebook_svg(root: Value) -> str | None:
@@ -59,10 +60,11 @@ def draw_dot(root: Value, *, rankdir: str = "LR", force: bool = False) -> graphv
     Its `.source` is DOT text, the same bytes for the same graph; it needs no Graphviz.
     Raises ValueError for too large a graph and for another rankdir.
     """
-    return _digraph(picture(root, force), rankdir)
+    pic = picture(root, force)
+    return _digraph(pic, plan(pic), rankdir)
 
 
-def _digraph(pic: Picture, rankdir: str) -> graphviz.Digraph:
+def _digraph(pic: Picture, where: Plan, rankdir: str) -> graphviz.Digraph:
     if rankdir not in PORTS:
         raise ValueError(f"rankdir is 'LR' (left to right) or 'TB' (top to bottom), got {rankdir!r}")
     graph = graphviz.Digraph(
@@ -70,7 +72,7 @@ def _digraph(pic: Picture, rankdir: str) -> graphviz.Digraph:
             "rankdir": rankdir,
             "newrank": "true",  # ranks are those of the whole graph, so that clusters line up in columns
             "nodesep": "0.12",
-            "ranksep": "0.3",
+            "ranksep": "0.55",
             "fontname": "Arial",
             "fontsize": str(FONT_SIZE),
             "labeljust": "l",
@@ -78,17 +80,17 @@ def _digraph(pic: Picture, rankdir: str) -> graphviz.Digraph:
         node_attr={"fontname": "Arial", "fontsize": str(FONT_SIZE), "fixedsize": "true", "style": "filled"},
         edge_attr={"fontname": "Arial", "fontsize": str(SMALL_SIZE), "arrowsize": "0.6"},
     )
-    _add_boxes(graph, pic)
+    _add_boxes(graph, pic, where, rankdir)
     for arrow in pic.arrows:
-        _add_arrow(graph, arrow, *PORTS[rankdir])
-    _add_gates(graph, pic)
+        _add_arrow(graph, pic, arrow, arrow.id in where.doors, *PORTS[rankdir])
+    _add_gates(graph, pic, where)
     return graph
 
 
-def _add_boxes(graph: graphviz.Digraph, pic: Picture) -> None:
+def _add_boxes(graph: graphviz.Digraph, pic: Picture, where: Plan, rankdir: str) -> None:
     """Each box into the cluster of its scope, each cluster into that of the scope around it."""
     clusters: dict[tuple[str, ...], graphviz.Digraph] = {(): graph}
-    for name, scope in pic.groups.items():
+    for name, scope in sorted(pic.groups.items(), key=lambda item: where.columns.get(item[1][0], 0)):
         style = "group" if len(scope) % 2 else "subgroup"
         clusters[scope] = graphviz.Digraph(
             name,
@@ -111,9 +113,20 @@ def _add_boxes(graph: graphviz.Digraph, pic: Picture) -> None:
             peripheries="2" if i == len(pic.boxes) - 1 else "1",
             **SHAPES[box.role],
         )
-    for path in reversed(clusters):
-        if path:
-            clusters[path[:-1]].subgraph(clusters[path])
+    thin, wide = ("height", "width") if rankdir == "TB" else ("width", "height")
+    for arrow in pic.arrows:
+        if arrow.id in where.doors:
+            size = {thin: "0.01", wide: _inches(DOOR)}
+            clusters[pic.boxes[arrow.head].scope].node(arrow.door, "", shape="box", style="invis", **size)
+    _nest(clusters, ())
+
+
+def _nest(clusters: dict[tuple[str, ...], graphviz.Digraph], scope: tuple[str, ...]) -> None:
+    """Each cluster into the one around it, in order."""
+    for inner, cluster in clusters.items():
+        if inner and inner[:-1] == scope:
+            _nest(clusters, inner)
+            clusters[scope].subgraph(cluster)
 
 
 def _label(box: Box) -> str:
@@ -129,66 +142,40 @@ def _label(box: Box) -> str:
     )
 
 
-def _add_arrow(graph: graphviz.Digraph, arrow: Arrow, tailport: str, headport: str) -> None:
-    graph.edge(
-        f"n{arrow.tail}:{tailport}",
-        f"n{arrow.head}:{headport}",
-        arrow.local,
-        id=arrow.id,
-        color=STROKE[arrow.tone.sign][0],
-        penwidth=str(WIDTHS[arrow.tone.step]),
-        style="dashed" if arrow.tone.sign == "none" else "solid",
-        tooltip=graphviz.escape(arrow.tooltip),
-    )
+def _add_arrow(graph: graphviz.Digraph, pic: Picture, arrow: Arrow, door: bool, tailport: str, headport: str) -> None:
+    tail, head = pic.boxes[arrow.tail], pic.boxes[arrow.head]
+    common = {
+        "color": STROKE[arrow.tone.sign][0],
+        "penwidth": str(WIDTHS[arrow.tone.step]),
+        "style": "dashed" if arrow.tone.sign == "none" else "solid",
+        "tooltip": graphviz.escape(arrow.tooltip),
+        # Straight lines within a neuron matter more than short ones from layer to layer.
+        "weight": "20"
+        if tail.scope == head.scope and tail.role == "operation"
+        else "4"
+        if tail.role != "operation"
+        else "1",
+    }
+    start, end = f"n{arrow.tail}:{tailport}", f"n{arrow.head}:{headport}"
+    if door:
+        graph.edge(start, f"{arrow.door}:{headport}", arrow.local, id=arrow.id, arrowhead="none", **common)
+        graph.edge(f"{arrow.door}:{tailport}", end, id=arrow.door, **common | {"weight": "2"})
+    else:
+        graph.edge(start, end, arrow.local, id=arrow.id, **common)
 
 
 def _inches(points: float) -> str:
     return f"{points / 72:.4f}"
 
 
-# --- columns ---
-
-
-def _add_gates(graph: graphviz.Digraph, pic: Picture) -> None:
-    """An invisible gate before each column of groups: all of one column stands before it, all of the next behind it.
-
-    Its edges keep their order, and with it that of the neurons.
-    """
-    columns = _columns(pic)
-    if not columns:
-        return
-    group = [box.scope[0] if box.scope else None for box in pic.boxes]
-    inner = [arrow for arrow in pic.arrows if group[arrow.tail] == group[arrow.head]]
-    has_operands = {arrow.head for arrow in inner}
-    has_users = {arrow.tail for arrow in inner}
-    for column in range(max(columns.values()) + 1):
+def _add_gates(graph: graphviz.Digraph, pic: Picture, plan: Plan) -> None:
+    """An invisible gate before each column of groups: all of one column stands before it, all of the next behind it."""
+    for column in sorted(set(plan.columns.values())):
         gate = f"gate{column}"
-        graph.node(gate, "", shape="point", width="0", height="0", style="invis", ordering="out")
-        for i, name in enumerate(group):
-            if name is not None and columns[name] == column - 1 and i not in has_users:
-                graph.edge(f"n{i}", gate, style="invis")
-        for i, name in enumerate(group):
-            if name is not None and columns[name] == column and i not in has_operands:
-                graph.edge(gate, f"n{i}", style="invis")
-
-
-def _columns(pic: Picture) -> dict[str, int]:
-    """The column of each outermost scope: one after the last that it depends on. None if they depend on each other."""
-    key = [box.scope[0] if box.scope else i for i, box in enumerate(pic.boxes)]
-    before: dict[str | int, dict[str | int, None]] = {k: {} for k in key}
-    for arrow in pic.arrows:
-        if key[arrow.tail] != key[arrow.head]:
-            before[key[arrow.head]][key[arrow.tail]] = None
-    try:
-        order = list(TopologicalSorter(before).static_order())
-    except CycleError:
-        return {}
-    column: dict[str | int, int] = {}
-    for k in order:
-        column[k] = max((column[p] for p in before[k]), default=-isinstance(k, str)) + isinstance(k, str)
-    users: dict[str | int, list[int]] = {}
-    for k in order:
-        for p in before[k]:
-            users.setdefault(p, []).append(column[k] - isinstance(k, str))
-    # What depends on nothing stands just before its first user, as targets do before the loss.
-    return {k: column[k] if before[k] else max(0, min(users.get(k, [0]))) for k in order if isinstance(k, str)}
+        graph.node(gate, "", shape="point", width="0", height="0", style="invis")
+        for i in plan.sinks:
+            if plan.columns[pic.boxes[i].scope[0]] == column - 1:
+                graph.edge(f"n{i}", gate, style="invis", weight="0")
+        for i in plan.sources:
+            if plan.columns[pic.boxes[i].scope[0]] == column:
+                graph.edge(gate, f"n{i}", style="invis", weight="0")

@@ -49,6 +49,10 @@ class Box(NamedTuple):
     width: float
     height: float
 
+    @property
+    def kind(self) -> tuple[str, ...]:
+        return (self.role, *self.scope[:1], *([self.glyph] if self.role == "operation" else []))
+
 
 class Arrow(NamedTuple):
     """An operand's way into a value: the local derivative, and by how much it carries gradient back."""
@@ -62,7 +66,11 @@ class Arrow(NamedTuple):
 
     @property
     def id(self) -> str:
-        return f"e{self.head}.{self.operand}"
+        return f"e{self.head}_{self.operand}"
+
+    @property
+    def door(self) -> str:
+        return f"d{self.head}_{self.operand}"
 
 
 class Picture(NamedTuple):
@@ -96,7 +104,8 @@ def picture(root: Value, force: bool = False) -> Picture:
     ]
     scopes = dict.fromkeys(node.scope[:depth] for node in order for depth in range(1, len(node.scope) + 1))
     groups = {f"cluster{k}": scope for k, scope in enumerate(scopes)}
-    return Picture([_box(node, largest) for node in order], arrows, groups, largest)
+    boxes = _aligned([_box(node, largest) for node in order])
+    return Picture(boxes, arrows, groups, largest)
 
 
 def _largest(order: list[Value]) -> float:
@@ -143,6 +152,19 @@ def _box(node: Value, largest: float | None) -> Box:
         width=left + right,
         height=2 * ROW + 2,
     )
+
+
+def _aligned(boxes: list[Box]) -> list[Box]:
+    """The boxes of one kind in one group, made equally wide, so that they line up."""
+    left: dict[tuple[str, ...], float] = {}
+    right: dict[tuple[str, ...], float] = {}
+    for box in filter(lambda box: box.scope, boxes):
+        left[box.kind] = max(left.get(box.kind, 0.0), box.glyph_width)
+        right[box.kind] = max(right.get(box.kind, 0.0), box.width - box.glyph_width)
+    return [
+        box._replace(glyph_width=left[box.kind], width=left[box.kind] + right[box.kind]) if box.scope else box
+        for box in boxes
+    ]
 
 
 def _arrow(
@@ -265,7 +287,7 @@ def _advance(character: str) -> float:
         return 1.0
     if character in " .,:;|!'`ijlftI[]()/\\·":
         return 0.34
-    return 0.88 if character in "mwMW@%Σ…" else 0.70 if character.isupper() or not character.isascii() else 0.56
+    return 0.88 if character in "mwMW@%Σ…" else 0.70 if character.isupper() or not character.isascii() else 0.54
 
 
 def count(n: int, noun: str) -> str:

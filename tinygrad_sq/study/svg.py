@@ -6,6 +6,7 @@ import math
 from typing import Any
 from xml.sax.saxutils import escape
 
+from tinygrad_sq.study.layout import Layout, Point, Route
 from tinygrad_sq.study.picture import (
     FONT_SIZE,
     GLYPH_SIZE,
@@ -55,25 +56,18 @@ class Canvas:
             self.top, self.bottom = min(self.top, y), max(self.bottom, y)
 
 
-def render(pic: Picture, layout: dict[str, Any]) -> str:
-    """The SVG of a picture, with the positions in a layout by `dot -Tjson`."""
+def render(pic: Picture, layout: Layout) -> str:
+    """The SVG of a picture whose parts stand where the layout says."""
     canvas = Canvas()
-    place: dict[str, tuple[float, float]] = {}
-    for item in layout["objects"]:
-        if "bb" in item:
-            _draw_group(canvas, item, pic.groups[item["name"]])
-        else:
-            x, y = map(float, item["pos"].split(","))
-            place[item["name"]] = x, -y
-    curves = {edge["id"]: edge for edge in layout.get("edges", ()) if "id" in edge}
-    for arrow in pic.arrows:
-        _draw_arrow(canvas, arrow, curves[arrow.id]["pos"])
-    for i, box in enumerate(pic.boxes):
-        _draw_box(canvas, box, *place[f"n{i}"], root=i == len(pic.boxes) - 1)
-    for arrow in pic.arrows:
+    for scope, (a, b) in layout.groups.items():
+        _draw_group(canvas, scope, a, b)
+    for arrow, route in zip(pic.arrows, layout.routes):
+        _draw_arrow(canvas, arrow, route)
+    for i, (box, (x, y)) in enumerate(zip(pic.boxes, layout.boxes)):
+        _draw_box(canvas, box, x, y, root=i == len(pic.boxes) - 1)
+    for arrow, route in zip(pic.arrows, layout.routes):
         if arrow.local:
-            x, y = map(float, curves[arrow.id]["lp"].split(","))
-            _draw_local(canvas, arrow, x, -y)
+            _draw_local(canvas, arrow, *route.label)
     _draw_legend(canvas, pic)
     return _document(canvas, pic)
 
@@ -96,30 +90,25 @@ def _document(canvas: Canvas, pic: Picture) -> str:
 # --- the parts of a picture ---
 
 
-def _draw_group(canvas: Canvas, item: dict[str, Any], scope: tuple[str, ...]) -> None:
-    left, bottom, right, top = map(float, item["bb"].split(","))
-    canvas.rectangle(left, -top, right - left, top - bottom, 7.0, "group" if len(scope) % 2 else "subgroup")
-    canvas.text(left + 8.0, 14.0 - top, shown(scope[-1]), "caption")
-    canvas.cover((left, -top), (right, -bottom))
+def _draw_group(canvas: Canvas, scope: tuple[str, ...], a: Point, b: Point) -> None:
+    left, right = sorted((a[0], b[0]))
+    top, bottom = sorted((a[1], b[1]))
+    canvas.rectangle(left, top, right - left, bottom - top, 7.0, "group" if len(scope) % 2 else "subgroup")
+    canvas.text(left + 8.0, top + 14.0, shown(scope[-1]), "caption")
+    canvas.cover((left, top), (right, bottom))
 
 
-def _draw_arrow(canvas: Canvas, arrow: Arrow, curve: str) -> None:
-    """`curve` as Graphviz writes it: the arrow's tip, then the control points of Bézier curves."""
-    tip, start, *rest = [_point(text) for text in curve.removeprefix("e,").split()]
-    base_x, base_y = rest[-1]
-    dx, dy = tip[0] - base_x, tip[1] - base_y
-    half = (1.6 + WIDTHS[arrow.tone.step] * 0.6) / (math.hypot(dx, dy) or 1.0)
-    wings = ((base_x - half * dy, base_y + half * dx), tip, (base_x + half * dy, base_y - half * dx))
+def _draw_arrow(canvas: Canvas, arrow: Arrow, route: Route) -> None:
+    (x, y), tip = route.strokes[-1][-1], route.tip
+    dx, dy = tip[0] - x, tip[1] - y
+    half = (1.6 + WIDTHS[arrow.tone.step] * 0.6) / math.hypot(dx, dy)
+    wings = ((x - half * dy, y + half * dx), tip, (x + half * dy, y - half * dx))
+    path = "".join(f"M{_pair(start)}C{' '.join(map(_pair, curve))}" for start, *curve in route.strokes)
     canvas.add(
         f'<g class="arrow {arrow.tone.sign} w{arrow.tone.step}"><title>{escape(arrow.tooltip)}</title>'
-        f'<path d="M{_pair(start)}C{" ".join(map(_pair, rest))}"/><polygon points="{" ".join(map(_pair, wings))}"/></g>'
+        f'<path d="{path}"/><polygon points="{" ".join(map(_pair, wings))}"/></g>'
     )
-    canvas.cover(tip, start, *rest)
-
-
-def _point(text: str) -> tuple[float, float]:
-    x, y = map(float, text.split(","))
-    return x, -y
+    canvas.cover(tip, *(point for stroke in route.strokes for point in stroke))
 
 
 def _pair(point: tuple[float, float]) -> str:
@@ -150,7 +139,7 @@ def _draw_box(canvas: Canvas, box: Box, x: float, y: float, root: bool) -> None:
     if box.tone.sign != "none":
         width = left + box.width - rule - 2 * CHIP
         canvas.rectangle(rule + CHIP, top + ROW, width, ROW - CHIP, 2.5, f"chip {box.tone.name}")
-    canvas.text(text, top + 31.0, box.gradient, "gradient" if box.tone.sign != "none" else "waiting")
+    canvas.text(text, top + 30.0, box.gradient, "gradient" if box.tone.sign != "none" else "waiting")
     canvas.add("</g>")
     edge = 4.0 if root else 1.0
     canvas.cover((left - edge, top - edge), (left + box.width + edge, top + box.height + edge))
@@ -167,11 +156,11 @@ def outline(role: str, x: float, y: float, width: float, height: float) -> str:
     elif role == "target":
         corners = [(left, top), (right - FOLD, top), (right, top + FOLD), (right, bottom), (left, bottom)]
     else:
-        r = 9.0 if role == "parameter" else 1.5
-        arc = f"a{r} {r} 0 0 1"
+        r = min(9.0, height / 3) if role == "parameter" else 1.5
+        arc = f"a{px(r)} {px(r)} 0 0 1"
         return (
-            f"M{px(left + r)},{px(top)}H{px(right - r)}{arc} {r},{r}V{px(bottom - r)}{arc} {-r},{r}"
-            f"H{px(left + r)}{arc} {-r},{-r}V{px(top + r)}{arc} {r},{-r}z"
+            f"M{px(left + r)},{px(top)}H{px(right - r)}{arc} {px(r)},{px(r)}V{px(bottom - r)}{arc} {px(-r)},{px(r)}"
+            f"H{px(left + r)}{arc} {px(-r)},{px(-r)}V{px(top + r)}{arc} {px(r)},{px(-r)}z"
         )
     return f"M{' '.join(map(_pair, corners))}z"
 
@@ -198,7 +187,7 @@ def _legend_items(pic: Picture) -> list[tuple[Any, float]]:
     if pic.largest is not None:
         items += [_scale(pic.largest)]
         if pic.arrows:
-            items += [_words("×… local derivative"), _words("arrow: upstream × local")]
+            items += [_words("×… on an arrow: local derivative"), _words("its colour and width: upstream × local")]
     return items
 
 

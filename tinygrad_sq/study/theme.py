@@ -7,7 +7,7 @@ contributions come in STEPS steps for each sign, so that both themes are a short
 from __future__ import annotations
 
 STEPS = 6
-WIDTHS = (0.8, 0.8, 1.1, 1.5, 2.0, 2.6, 3.4)  # of an arrow, by the step of its contribution
+WIDTHS = (0.8, 0.8, 1.1, 1.4, 1.8, 2.3, 2.9)  # of an arrow, by the step of its contribution
 ROLES = ("input", "parameter", "target", "operation")
 
 BLUE, VERMILION = "#0072b2", "#d55e00"
