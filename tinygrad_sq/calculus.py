@@ -19,12 +19,13 @@ from tinygrad_sq.value import NOTHING, Value, adjoints, chain_rule, record, reco
 # --- the chain rule on Values ---
 
 
-def gradient(y: Value, xs: Iterable[Value]) -> list[Value]:
+def gradient(y: Value, xs: Iterable[Value], upstream: Value | float = 1.0) -> list[Value]:
     """∂y/∂x for each x of `xs` (leaves or not), as Values that are functions of the same leaves as y.
 
     Each is Σ (∂y/∂user)(∂user/∂x) over the users of x [E6c], one `dot`, and is named ∂y/∂x where y and x have names.
     A product with 1 or -1 and a sum of one term are not written out; nothing is simplified that could turn a NaN or an
-    inf into a number. An x that y does not depend on has gradient 0.
+    inf into a number. An x that y does not depend on has gradient 0. With `upstream`, all are multiplied by it: they are
+    the gradients of J, of which ∂J/∂y is upstream.
 
     Raises TypeError for what is not a Value, ValueError if data was changed after the forward pass (see `replay`).
     """
@@ -34,7 +35,7 @@ def gradient(y: Value, xs: Iterable[Value]) -> list[Value]:
             raise TypeError(f"gradient takes Values, got {type(v).__name__} {v!r:.60}")
     order = topological_order(y)
     adjoint = dict.fromkeys(order, _EMPTY)
-    adjoint[y] = _Sum((1.0, 1.0))
+    adjoint[y] = _Sum((upstream, 1.0))
     chain_rule(order, adjoint, _EMPTY, graph_partials)
     results = [_as_value(adjoint[x].value) if x in adjoint else Value(0.0) for x in xs]
     for node, sum_ in adjoint.items():
@@ -117,7 +118,7 @@ def graph_partials(node: Value) -> list[Any]:
         each = [d if isinstance(arg, Value) else None for arg, d in zip(node.args, _on_values(op.partials, node))]
     for now, then in zip(each, node.partials):
         data = now.data if isinstance(now, Value) else now
-        if data != then and not (data is not None and then is not None and math.isnan(data) and math.isnan(then)):
+        if data is not None and then is not None and data != then and not (math.isnan(data) and math.isnan(then)):
             name = f" {node.label}" if node.label else ""
             raise ValueError(
                 f"an operand of the {op.name} node{name} was changed after the forward pass (a partial derivative was "

@@ -222,6 +222,11 @@ def _dot_partials(z: Any, *xs: Any) -> tuple[Any, ...]:
     return (*xs[n:-1], *xs[:n], 1.0)
 
 
+def _sech_native(x: Any) -> Any:
+    e = exp(-abs(x))
+    return 2.0 * e / (1.0 + e * e)
+
+
 def _logsumexp_native(*xs: Any) -> Any:
     m = maximum(xs)
     return m + log(total([exp(x - m) for x in xs]))
@@ -350,7 +355,7 @@ cosh: Op = Op("cosh", ieee.cosh, (lambda y, x: sinh(x),), "hyperbolic cosine",
 tanh: Op = Op("tanh", math.tanh, (lambda y, x: square(sech(x)),), "hyperbolic tangent", latex=r"\tanh\left({0}\right)",
     analytic=cmath.tanh, native="tanh")
 sech: Op = Op("sech", ieee.sech, (lambda y, x: -y * tanh(x),), "hyperbolic secant, 1 / cosh(x)",
-    analytic=lambda x: 1.0 / cmath.cosh(x), native=lambda x: 2.0 / (exp(x) + exp(-x)))
+    analytic=lambda x: 1.0 / cmath.cosh(x), native=_sech_native)
 asinh: Op = Op("asinh", math.asinh, (lambda y, x: 1.0 / hypot(1.0, x),), "inverse hyperbolic sine",
     analytic=cmath.asinh, native="asinh")
 acosh: Op = Op("acosh", ieee.acosh, (lambda y, x: 1.0 / (sqrt(x - 1.0) * sqrt(x + 1.0)),),

@@ -193,13 +193,14 @@ class _Context(NamedTuple):
     recording: bool = True
     origins: _Origins | None = None  # under detect_anomaly: the line that made each node
     scope: tuple[str, ...] = ()
+    node_type: type[Value] = Value  # while compile traces: nodes that refuse to be branched on
 
 
 _context = ContextVar("tinygrad_sq", default=_Context())  # noqa: B039
 
 
 @contextmanager
-def _context_with(**changes: Any) -> Iterator[None]:
+def context_with(**changes: Any) -> Iterator[None]:
     token = _context.set(_context.get()._replace(**changes))
     try:
         yield
@@ -210,7 +211,7 @@ def _context_with(**changes: Any) -> Iterator[None]:
 @contextmanager
 def no_grad() -> Iterator[None]:
     """`with no_grad():` compute values alone; what is made inside is a leaf. Works as a decorator too."""
-    with _context_with(recording=False):
+    with context_with(recording=False):
         yield
 
 
@@ -218,14 +219,14 @@ def no_grad() -> Iterator[None]:
 def detect_anomaly() -> Iterator[None]:
     """`with detect_anomaly():` the first value or gradient that is not finite raises a FloatingPointError that names
     the op, the operands, the label and the line that made it. Slow: it is for looking for a fault."""
-    with _context_with(origins=WeakKeyDictionary()):
+    with context_with(origins=WeakKeyDictionary()):
         yield
 
 
 @contextmanager
 def scope(name: str) -> Iterator[None]:
     """`with scope("attention"):` what is made inside belongs together, in pictures too. Scopes nest."""
-    with _context_with(scope=(*_context.get().scope, name)):
+    with context_with(scope=(*_context.get().scope, name)):
         yield
 
 
@@ -238,7 +239,7 @@ def record(op: Op, args: tuple[Value | float, ...]) -> Value:
         xs = [arg.data if isinstance(arg, Value) else arg for arg in args]
         constants = True
     context = _context.get()
-    node = _new(Value)
+    node = _new(context.node_type)
     node.data = y = op.forward(*xs)
     node.grad = 0.0
     node.op = None
@@ -277,7 +278,7 @@ def _ieee(partial: Callable[..., Any], y: float, xs: list[float]) -> Any:
     try:
         return partial(y, *xs)
     except ZeroDivisionError:
-        with _context_with(recording=False, origins=None):
+        with context_with(recording=False, origins=None):
             result = partial(Value(y), *map(Value, xs))
         if isinstance(result, Value):
             return result.data
@@ -301,7 +302,7 @@ def _binary(op: Op, a: Any, b: Any) -> Value:
     context = _context.get()
     if not context.recording or context.origins is not None:
         return record(op, args)
-    node = _new(Value)
+    node = _new(context.node_type)
     node.data = z = op.forward(x, y)
     node.grad = 0.0
     node.op = op
