@@ -1,0 +1,86 @@
+"""Plots: the same bytes each time, labelled axes, the right scale, and what to do without matplotlib."""
+
+import sys
+from xml.etree import ElementTree
+
+import matplotlib
+import pytest
+
+from tinygrad_sq.plot import decision_svg, loss_svg
+
+FALLING = [2.0**-k for k in range(12)]
+POINTS = [(0.0, 0.0), (2.0, 0.0), (0.0, 1.0), (2.0, 1.0)]
+
+
+def texts(svg: str) -> list[str]:
+    """What a reader sees, in the order of the file."""
+    return [
+        "".join(text.itertext()).strip()
+        for text in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")
+    ]
+
+
+def test_same_bytes() -> None:
+    """A plot is a function of its data: no date, no random identifier, nothing of matplotlib's settings."""
+    first = loss_svg(FALLING, FALLING[::-1])
+    with matplotlib.rc_context({"svg.hashsalt": None, "lines.linewidth": 9.0, "font.size": 30.0, "axes.grid": True}):
+        assert loss_svg(FALLING, FALLING[::-1]) == first
+        assert matplotlib.rcParams["font.size"] == 30.0
+    assert loss_svg(FALLING, FALLING) != first
+
+
+def test_axes_are_labelled() -> None:
+    """Both axes say what they show and in which unit, and a legend tells two curves apart."""
+    alone, both = texts(loss_svg(FALLING, title="A title")), texts(loss_svg(FALLING, FALLING))
+    for shown in alone, both:
+        assert "epoch (one pass over the training set)" in shown
+        assert "cost J (no unit)" in shown
+    assert "A title" in alone
+    assert not [text for text in alone if " set (E3" in text]
+    assert [text for text in both if " set (E3" in text] == ["training set (E3)", "test set (E3 without the λ term)"]
+
+
+@pytest.mark.parametrize(
+    ("cost", "ticks"),
+    [
+        (FALLING, ["0.001", "0.01", "0.1", "1"]),
+        ([3.0, 2.0, 1.0], ["0.0", "1.0", "2.0", "3.0"]),
+        ([30.0, 2.0, 0.0], ["0", "10", "20", "30"]),
+        ([3.0, -2.0, -30.0], ["−30", "−20", "−10", "0"]),
+        ([0.5], ["0.0", "0.1", "0.5"]),
+    ],
+    ids=["wide", "narrow", "with zero", "negative", "one epoch"],
+)
+def test_scale_of_the_cost(cost: list[float], ticks: list[str]) -> None:
+    """Logarithmic over more than a factor of ten, with plain numbers at the ticks; linear from zero otherwise."""
+    assert set(ticks) <= set(texts(loss_svg(cost)))
+
+
+def test_no_epochs() -> None:
+    """There is no curve of no epochs."""
+    with pytest.raises(ValueError, match="expected the cost of at least one epoch, got none"):
+        loss_svg([])
+
+
+def test_decision() -> None:
+    """Each point is drawn with its class, on a plane that is coloured by the sign of the score."""
+    calls = []
+
+    def score(x: float, y: float) -> float:
+        calls.append((x, y))
+        return x - 1.0
+
+    svg = decision_svg(score, POINTS, [False, True, False, True], "Halves", resolution=5)
+    assert {"Halves", "class +1", "class −1", "x[0] (no unit)", "x[1] (no unit)"} <= set(texts(svg))
+    assert len(calls) == 25
+    assert min(calls) == pytest.approx((-0.3, -0.15))
+    assert max(calls) == pytest.approx((2.3, 1.15))
+    other = decision_svg(lambda x, y: 1.0 - x, POINTS, [False, True, False, True], "Halves", resolution=5)
+    assert other != svg
+
+
+def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says which command brings what is missing."""
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"pip install 'tinygrad_sq\[plot\]'"):
+        loss_svg(FALLING)
