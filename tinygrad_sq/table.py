@@ -17,9 +17,12 @@ from collections.abc import Callable, Iterable
 from math import inf, nan
 from numbers import Complex, Number, Real
 from types import MethodType
-from typing import Any, Protocol, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, overload
 
 from tinygrad_sq import ieee
+
+if TYPE_CHECKING:
+    from tinygrad_sq.value import Value
 
 Partial: TypeAlias = "float | Callable[..., Any] | None"
 Interval: TypeAlias = "tuple[float, float]"
@@ -130,6 +133,8 @@ class Op:
 
     @overload
     def __call__(self, *args: float | Iterable[float]) -> float: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, *args: Value | float | Iterable[Value | float]) -> Value: ...
     @overload
     def __call__(self, *args: R | float | Iterable[R | float]) -> R: ...
     def __call__(self, *args: Any) -> Any:
