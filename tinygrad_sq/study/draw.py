@@ -72,7 +72,7 @@ def _digraph(pic: Picture, where: Plan, rankdir: str) -> graphviz.Digraph:
             "rankdir": rankdir,
             "newrank": "true",  # ranks are those of the whole graph, so that clusters line up in columns
             "nodesep": "0.12",
-            "ranksep": "0.55",
+            "ranksep": "0.5",
             "fontname": "Arial",
             "fontsize": str(FONT_SIZE),
             "labeljust": "l",
@@ -149,19 +149,16 @@ def _add_arrow(graph: graphviz.Digraph, pic: Picture, arrow: Arrow, door: bool, 
         "penwidth": str(WIDTHS[arrow.tone.step]),
         "style": "dashed" if arrow.tone.sign == "none" else "solid",
         "tooltip": graphviz.escape(arrow.tooltip),
-        # Straight lines within a neuron matter more than short ones from layer to layer.
-        "weight": "20"
-        if tail.scope == head.scope and tail.role == "operation"
-        else "4"
-        if tail.role != "operation"
-        else "1",
     }
     start, end = f"n{arrow.tail}:{tailport}", f"n{arrow.head}:{headport}"
     if door:
-        graph.edge(start, f"{arrow.door}:{headport}", arrow.local, id=arrow.id, arrowhead="none", **common)
-        graph.edge(f"{arrow.door}:{tailport}", end, id=arrow.door, **common | {"weight": "2"})
+        # The heavier half is the shorter one: a door stands in the first column of its group.
+        graph.edge(start, f"{arrow.door}:{headport}", arrow.local, id=arrow.id, arrowhead="none", weight="1", **common)
+        graph.edge(f"{arrow.door}:{tailport}", end, id=arrow.door, weight="2", **common)
     else:
-        graph.edge(start, end, arrow.local, id=arrow.id, **common)
+        # Leaves stand close to their users, and operations of one group in a line.
+        weight = "4" if tail.role != "operation" else "20" if tail.scope == head.scope else "1"
+        graph.edge(start, end, arrow.local, id=arrow.id, weight=weight, **common)
 
 
 def _inches(points: float) -> str:

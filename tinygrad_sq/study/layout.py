@@ -12,11 +12,13 @@ import math
 from collections import defaultdict
 from collections.abc import Callable
 from graphlib import CycleError, TopologicalSorter
+from statistics import fmean
 from typing import Any, NamedTuple, TypeAlias
 
 from tinygrad_sq.study.picture import SMALL_SIZE, Arrow, Picture, text_width
 
 Point: TypeAlias = tuple[float, float]
+Groups: TypeAlias = dict[tuple[str, ...], tuple[Point, Point]]
 
 DOOR = 4.0  # the room of a line that passes through a column
 ARROWHEAD = 7.0
@@ -99,7 +101,7 @@ class Layout(NamedTuple):
     """Everything as (x, y) with y down: the middles of the boxes, two corners of each group, the arrows' routes."""
 
     boxes: list[Point]
-    groups: dict[tuple[str, ...], tuple[Point, Point]]
+    groups: Groups
     routes: list[Route]
 
 
@@ -125,7 +127,7 @@ def arrange(pic: Picture, plan: Plan, answer: dict[str, Any], rankdir: str) -> L
     leaves put into the order of the formula; arrows between neighbouring columns led straight into their boxes."""
     turn = _transposed if rankdir == "TB" else _same
     slots: dict[str, _Slot] = {}
-    groups: dict[tuple[str, ...], tuple[Point, Point]] = {}
+    groups: Groups = {}
     for item in answer["objects"]:
         name = item["name"]
         if name in pic.groups:
@@ -138,8 +140,8 @@ def arrange(pic: Picture, plan: Plan, answer: dict[str, Any], rankdir: str) -> L
             head = int(name[1:].partition("_")[0])
             slots[name] = _Slot(pic.boxes[head].scope, turn(_point(item["pos"])), (0.0, DOOR))
     _sort_leaves(pic, plan, slots)
-    _sort_groups(pic, groups, slots)
-    _centre(slots)
+    _sort_groups(pic, plan, groups, slots)
+    _sort_later_columns(pic, slots)
     curves = {edge["id"]: edge for edge in answer.get("edges", ()) if "id" in edge}
     routes = _Router(pic, plan, slots, groups, curves, turn).routes
     return Layout(
@@ -191,49 +193,72 @@ def _sort_leaves(pic: Picture, plan: Plan, slots: dict[str, _Slot]) -> None:
             slot.v = v
 
 
-def _sort_groups(pic: Picture, groups: dict[tuple[str, ...], tuple[Point, Point]], slots: dict[str, _Slot]) -> None:
-    """The groups within a group that stand in the same columns: neurons in the order of their index."""
-    siblings: dict[Any, list[tuple[str, ...]]] = defaultdict(list)
+def _sort_groups(pic: Picture, plan: Plan, groups: Groups, slots: dict[str, _Slot]) -> None:
+    """Groups that stand in the same columns: neurons in the order of their index, layers centred on each other."""
+    families: dict[Any, list[tuple[str, ...]]] = defaultdict(list)
     for scope in pic.groups.values():
-        siblings[scope[:-1]].append(scope)
-    for parent, scopes in siblings.items():
+        families[scope[:-1] or plan.columns.get(scope[0])].append(scope)
+    for family, scopes in families.items():
         top, bottom = min(groups[s][0][1] for s in scopes), max(groups[s][1][1] for s in scopes)
-        begin, end = max(groups[s][0][0] for s in scopes), min(groups[s][1][0] for s in scopes)
-        depth = len(parent) + 1
-        alone = all(
-            slot.scope[:depth] in scopes or not top < slot.v < bottom
-            for slot in slots.values()
-            if slot.scope[: depth - 1] == parent
-        )
-        if not parent or begin >= end or not alone:
+        if isinstance(family, tuple):
+            begin, end = max(groups[s][0][0] for s in scopes), min(groups[s][1][0] for s in scopes)
+            others = (slot for slot in slots.values() if slot.scope == family)
+            if begin >= end or any(top < slot.v < bottom for slot in others):
+                continue
+        elif _in_columns(pic, plan):
+            half = (bottom - top) / 2
+            top, bottom = -half, half
+        else:
             continue
-        breadths = [groups[s][1][1] - groups[s][0][1] for s in scopes]
+        breadths = [groups[scope][1][1] - groups[scope][0][1] for scope in scopes]
         for scope, breadth, v in zip(scopes, breadths, _stacked(breadths, top, bottom)):
-            shift = v - breadth / 2 - groups[scope][0][1]
-            for slot in slots.values():
-                if slot.scope[:depth] == scope:
-                    slot.v += shift
-            for inner, ((u0, v0), (u1, v1)) in groups.items():
-                if inner[:depth] == scope:
-                    groups[inner] = (u0, v0 + shift), (u1, v1 + shift)
+            _shift(scope, v - breadth / 2 - groups[scope][0][1], groups, slots)
 
 
-def _centre(slots: dict[str, _Slot]) -> None:
-    """A box that has a column of its group to itself stands at the middle of the group's first column."""
+def _in_columns(pic: Picture, plan: Plan) -> bool:
+    """Whether every box belongs to a column, and every arrow leads to the same column or to the next."""
+    if not plan.columns or not all(box.scope for box in pic.boxes):
+        return False
+    column = [plan.columns[box.scope[0]] for box in pic.boxes]
+    return all(column[arrow.head] - column[arrow.tail] <= 1 for arrow in pic.arrows)
+
+
+def _shift(scope: tuple[str, ...], by: float, groups: Groups, slots: dict[str, _Slot]) -> None:
+    """Move a group, and all that is in it, across the flow."""
+    for slot in slots.values():
+        if slot.scope[: len(scope)] == scope:
+            slot.v += by
+    for inner, ((u0, v0), (u1, v1)) in groups.items():
+        if inner[: len(scope)] == scope:
+            groups[inner] = (u0, v0 + by), (u1, v1 + by)
+
+
+def _sort_later_columns(pic: Picture, slots: dict[str, _Slot]) -> None:
+    """Within a group: boxes in the order of their operands, and centred on the first column."""
+    operands: dict[_Slot, list[_Slot]] = defaultdict(list)
+    for arrow in pic.arrows:
+        operands[slots[f"n{arrow.head}"]].append(slots[f"n{arrow.tail}"])
     columns: dict[tuple[str, ...], dict[float, list[_Slot]]] = defaultdict(lambda: defaultdict(list))
     for slot in slots.values():
         columns[slot.scope][slot.u].append(slot)
     for scope, stacks in columns.items():
-        first, *others = (stacks[u] for u in sorted(stacks))
-        for stack in others:
-            if scope and len(stack) == 1:
-                stack[0].v = (min(slot.top for slot in first) + max(slot.bottom for slot in first)) / 2
+        if not scope or any(inner[:-1] == scope for inner in columns):
+            continue
+        first, *later = (stacks[u] for u in sorted(stacks))
+        middle = (min(slot.top for slot in first) + max(slot.bottom for slot in first)) / 2
+        for stack in later:
+            if all(operands[slot] for slot in stack):
+                stack.sort(key=lambda slot: fmean(operand.v for operand in operands[slot]))
+                half = (max(slot.bottom for slot in stack) - min(slot.top for slot in stack)) / 2
+                for slot, v in zip(stack, _stacked([slot.breadth for slot in stack], middle - half, middle + half)):
+                    slot.v = v
 
 
 def _stacked(breadths: list[float], top: float, bottom: float) -> list[float]:
     """The middles of things of these breadths that fill the room from `top` to `bottom`, evenly apart."""
     gap = (bottom - top - sum(breadths)) / max(1, len(breadths) - 1)
     middles = []
+    top = top if len(breadths) > 1 else (top + bottom - breadths[0]) / 2
     for breadth in breadths:
         middles.append(top + breadth / 2)
         top += breadth + gap
@@ -264,7 +289,7 @@ class _Router:
         pic: Picture,
         plan: Plan,
         slots: dict[str, _Slot],
-        groups: dict[tuple[str, ...], tuple[Point, Point]],
+        groups: Groups,
         curves: dict[str, Any],
         turn: Callable[[Point], Point],
     ) -> None:
@@ -360,18 +385,11 @@ class _Router:
         """Graphviz's own curve, bent so that it begins and ends where the boxes stand now."""
         curve = self.curves[hop.curve]
         points = [self.turn(_point(text)) for text in curve["pos"].split() if not text.startswith("e,")]
-        last = len(points) - 1
         (u0, v0), (u1, v1) = points[0], points[-1]
-        moved = []
-        for k, (u, v) in enumerate(points):
-            # The ends of the first and the last Bézier curve keep their directions.
-            t = 0.0 if k < 2 else 1.0 if k > last - 2 else k / last
-            moved.append(
-                (
-                    u + (1 - t) * (hop.start[0] - u0) + t * (hop.end[0] - u1),
-                    v + (1 - t) * (hop.start[1] - v0) + t * (hop.end[1] - v1),
-                )
-            )
+        start, end = (hop.start[0] - u0, hop.start[1] - v0), (hop.end[0] - u1, hop.end[1] - v1)
+        between = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
+        shifts = [start, start, *[between] * (len(points) - 4), end, end]
+        moved = [(u + du, v + dv) for (u, v), (du, dv) in zip(points, shifts)]
         return [moved], self.turn(_point(curve["lp"])) if "lp" in curve else hop.start
 
 

@@ -137,7 +137,8 @@ def _draw_box(canvas: Canvas, box: Box, x: float, y: float, root: bool) -> None:
     name = f"<tspan>{escape(box.name)}</tspan> = " if box.name else ""
     canvas.add(f'<text x="{px(text)}" y="{px(top + 14.0)}">{name}{box.data}</text>')
     if box.tone.sign != "none":
-        width = left + box.width - rule - 2 * CHIP
+        slant = SKEW if box.role == "input" else 0.0
+        width = left + box.width - slant - rule - 2 * CHIP
         canvas.rectangle(rule + CHIP, top + ROW, width, ROW - CHIP, 2.5, f"chip {box.tone.name}")
     canvas.text(text, top + 30.0, box.gradient, "gradient" if box.tone.sign != "none" else "waiting")
     canvas.add("</g>")
@@ -177,7 +178,7 @@ def _draw_legend(canvas: Canvas, pic: Picture) -> None:
         if x > left and x + width > canvas.right:
             x, y = left, y + LEGEND_ROW
         draw(canvas, x, y)
-        x += width + 18.0
+        x += width + 14.0
     canvas.cover((left, y + 8.0))
 
 
@@ -187,7 +188,7 @@ def _legend_items(pic: Picture) -> list[tuple[Any, float]]:
     if pic.largest is not None:
         items += [_scale(pic.largest)]
         if pic.arrows:
-            items += [_words("×… on an arrow: local derivative"), _words("its colour and width: upstream × local")]
+            items += [_words("on an arrow: × local derivative"), _words("its colour and width: upstream × local")]
     return items
 
 
