@@ -77,12 +77,7 @@ def test_every_row_has_an_oracle() -> None:
     assert oracle.FUNCTIONS.keys() == table.rows.keys()
 
 
-@each_row
-@thorough(40)
-@given(data=st.data())
-def test_value_is_that_of_mpmath(row: Op, data: st.DataObject) -> None:
-    """forward(x) = f(x) within a few ulp, over the whole domain: tails, subnormals and the ends included."""
-    point = data.draw(points(row))
+def check_value(row: Op, point: tuple[float, ...]) -> None:
     if tied(row, point) and row.name in ("div", "atan2"):  # poles and cuts: IEEE 754's matter, not mpmath's
         return
     exact = oracle.value(row.name, point)
@@ -90,12 +85,7 @@ def test_value_is_that_of_mpmath(row: Op, data: st.DataObject) -> None:
     assert oracle.ulps(row.forward(*point), exact, scale) <= FEW_ULP
 
 
-@each_row
-@thorough(40)
-@given(data=st.data())
-def test_partials_are_those_of_mpmath(row: Op, data: st.DataObject) -> None:
-    """∂f/∂x_i as recorded by the engine = the limit of the difference quotient within a few ulp, off the kinks."""
-    point = data.draw(points(row))
+def check_partials(row: Op, point: tuple[float, ...]) -> None:
     if tied(row, point):
         return
     partials = record(row, tuple(map(Value, point))).partials
@@ -108,35 +98,50 @@ def test_partials_are_those_of_mpmath(row: Op, data: st.DataObject) -> None:
         assert oracle.ulps(got or 0.0, exact, scale) <= FEW_ULP, f"operand {i}: {got!r}, not {float(exact)!r}"
 
 
+def check_second_partials(row: Op, point: tuple[float, ...]) -> None:
+    if row.kink is not None and row.kink(*point) < 1e-3:
+        return
+    numbers = record(row, tuple(map(Value, point))).partials
+    for i, number in enumerate(numbers):
+        xs = tuple(map(Value, point))
+        partial = row.gradient(record(row, xs), *xs)[i]
+        if isinstance(partial, Value):
+            assert number is not None
+            assert oracle.ulps(partial.data, mp.mpf(number)) <= FEW_ULP
+            partial.backward()
+        else:
+            assert partial == number
+        if partial is None:
+            continue
+        for j, x in enumerate(xs):
+            exact = oracle.second_partial(row.name, point, i, j)
+            scale = max(1.0, abs(exact), *(abs(d or 0.0) for d in numbers))
+            assert abs(x.grad - exact) <= 1e-12 * scale, f"operands {i}, {j}: {x.grad!r}, not {float(exact)!r}"
+
+
+@each_row
+@thorough(40)
+@given(data=st.data())
+def test_value_is_that_of_mpmath(row: Op, data: st.DataObject) -> None:
+    """forward(x) = f(x) within a few ulp, over the whole domain: tails, subnormals and the ends included."""
+    check_value(row, data.draw(points(row)))
+
+
+@each_row
+@thorough(40)
+@given(data=st.data())
+def test_partials_are_those_of_mpmath(row: Op, data: st.DataObject) -> None:
+    """∂f/∂x_i as recorded by the engine = the limit of the difference quotient within a few ulp, off the kinks."""
+    check_partials(row, data.draw(points(row)))
+
+
 @each_row
 @thorough(15)
 @given(data=st.data())
 def test_the_table_is_closed(row: Op, data: st.DataObject) -> None:
     """The partial of a row, run on Values, is a graph of rows; its value is the recorded partial and its gradient is
     the row's second derivative."""
-    point = data.draw(operands_across(row, -3, 3, most=4))
-    if row.kink is not None and row.kink(*point) < 1e-3:
-        return
-    n = len(point)
-    numbers = record(row, tuple(map(Value, point))).partials
-    for i in range(n):
-        xs = tuple(map(Value, point))
-        partial = row.gradient(record(row, xs), *xs)[i]
-        if partial is None or numbers[i] is None:
-            assert partial is None
-            assert numbers[i] is None
-            continue
-        if not isinstance(partial, Value):
-            assert partial == numbers[i]
-            seconds = [0.0] * n
-        else:
-            assert oracle.ulps(partial.data, mp.mpf(numbers[i])) <= FEW_ULP
-            partial.backward()
-            seconds = [x.grad for x in xs]
-        for j, got in enumerate(seconds):
-            exact = oracle.second_partial(row.name, point, i, j)
-            scale = max(1.0, abs(exact), *(abs(d or 0.0) for d in numbers))
-            assert abs(got - exact) <= 1e-12 * scale, f"operands {i}, {j}: {got!r}, not {float(exact)!r}"
+    check_second_partials(row, data.draw(operands_across(row, -3, 3, most=4)))
 
 
 @thorough(40)
@@ -181,7 +186,7 @@ def test_no_row_raises_on_awkward_points(row: Op) -> None:
     """forward, record and backward return floats for every combination of awkward operands."""
     for n in operand_counts(row, 3):
         for point in itertools.product(AWKWARD, repeat=n):
-            check_that_nothing_raises(row, point)
+            check_no_exception(row, point)
 
 
 @each_row
@@ -190,10 +195,10 @@ def test_no_row_raises_on_awkward_points(row: Op) -> None:
 def test_no_row_raises(row: Op, data: st.DataObject) -> None:
     """forward, record and backward return floats for any floats at all."""
     n = data.draw(st.sampled_from(operand_counts(row, 5)))
-    check_that_nothing_raises(row, tuple(data.draw(st.lists(st.floats(), min_size=n, max_size=n))))
+    check_no_exception(row, tuple(data.draw(st.lists(st.floats(), min_size=n, max_size=n))))
 
 
-def check_that_nothing_raises(row: Op, point: tuple[float, ...]) -> None:
+def check_no_exception(row: Op, point: tuple[float, ...]) -> None:
     y = row.forward(*point)
     node = record(row, tuple(map(Value, point)))
     assert type(y) is float
