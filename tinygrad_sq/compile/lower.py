@@ -1,38 +1,57 @@
 """Lower: the rolled program as LLVM IR, with vectors over samples.
 
-A row is B numbers, one per sample of a block; it is worked on in vectors of WIDTH. A scalar is broadcast. The kernel is
+A row is one number per sample of a block, and is worked on in vectors; a scalar is broadcast. The kernel is
 
-    kernel(inputs, scalars, rows, outputs, m, weight)
+    kernel(inputs, order, scalars, rows, outputs, first, last, weight)
 
-inputs: a pointer for each argument, to samples × width numbers; scalars: parameters, constants, room for uniform results;
-rows: room for the block; outputs: to which the sums over the samples are added; m: how many samples; weight: the seed of
-each, 1/m for the mean. The block behind the last sample repeats it with weight 0.
+inputs   a pointer for each argument of the function, to samples x width numbers
+order    the samples' numbers, in the order in which to take them: those from `first` to before `last` are taken
+scalars  parameters, constants, room for what is computed from them alone
+rows     room for one block
+outputs  sums over the samples are added to them; or the values per sample, an array for each output
+weight   the seed of each sample, 1/m for the mean of m; the rest of the last block repeats a sample with weight 0
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple, TypeAlias
 
-from tinygrad_sq.compile.roll import ROW, Nest, Rolled, Segment
+from tinygrad_sq.compile.roll import ROW, Nest, Rolled, Segment, Vector
 from tinygrad_sq.compile.tape import PRODUCTS
 
-WIDTH = 32  # numbers in a vector of the IR: eight AVX2 registers, four of AVX-512
+# The vector function of libm for a name and a number of operands: its symbol and its lanes; None if there is none.
+Libm: TypeAlias = "Callable[[str, int], tuple[str, int] | None]"
 
-# Two operands each and one instruction: LLVM's name says it all. The same for comparisons, whose i1 becomes 1.0 or 0.0.
-_TWO = {"fadd", "fsub", "fmul", "fdiv"}
+
+class Target(NamedTuple):
+    """What to lower for.
+
+    block       samples in a row
+    width       samples in a vector: block is a multiple of it
+    real        LLVM's name of the number type, double or float
+    per_sample  outputs are kept per sample, not summed
+    libm        the vector functions there are
+    """
+
+    block: int
+    width: int
+    real: str
+    per_sample: bool
+    libm: Libm
 
 
 class _Emitter:
-    def __init__(self, program: Rolled, block: int, libm: dict[str, tuple[str, int]]) -> None:
+    def __init__(self, program: Rolled, target: Target) -> None:
         self.program = program
-        self.block = block
-        self.libm = libm  # vector functions: name -> (symbol, lanes)
+        self.block, self.width, self.real, self.per_sample, self.libm = target
+        self.suffix, self.size = ("f64", 8) if self.real == "double" else ("f32", 4)
         self.lines: list[str] = []
         self.declared: set[str] = set()
         self.count = 0
         self.label = "entry"
-        self.vector = f"<{WIDTH} x double>"
+        self.vector = f"<{self.width} x {self.real}>" if self.width > 1 else self.real
 
     def new(self, text: str) -> str:
         self.count += 1
@@ -51,7 +70,7 @@ class _Emitter:
     def loop(
         self, n: int | str, carried: tuple[tuple[str, str], ...] = ()
     ) -> Iterator[tuple[str, list[str], list[str]]]:
-        """A loop of n rounds: gives its counter, the carried values on entry to a round, and a list for those at its end.
+        """A loop of n rounds: gives its counter, the carried values as a round begins, and a list for those at its end.
 
         After the loop, the carried values are those that the list then holds (it has at least one round).
         """
@@ -90,135 +109,139 @@ class _Emitter:
         pointer = self.new(f"getelementptr i64, ptr @table, i64 {index}")
         return self.new(f"load i64, ptr {pointer}")
 
+    def at(self, base: str, index: str) -> str:
+        return self.new(f"getelementptr {self.real}, ptr {base}, i64 {index}")
+
     def row(self, place: str, chunk: str) -> str:
-        offset = self.new(f"mul nsw i64 {place}, {self.block}")
-        pointer = self.new(f"getelementptr double, ptr %rows, i64 {offset}")
-        return pointer if chunk == "0" else self.new(f"getelementptr double, ptr {pointer}, i64 {chunk}")
+        pointer = self.at("%rows", self.new(f"mul nsw i64 {place}, {self.block}"))
+        return pointer if chunk == "0" else self.at(pointer, chunk)
 
     def load(self, space: str, place: str, chunk: str, uniform: bool) -> str:
         if space == ROW:
-            return self.new(f"load {self.vector}, ptr {self.row(place, chunk)}, align 64")
-        pointer = self.new(f"getelementptr double, ptr %scalars, i64 {place}")
-        return self.splat(self.new(f"load double, ptr {pointer}"), uniform)
+            return self.new(f"load {self.vector}, ptr {self.row(place, chunk)}, align {self.size}")
+        return self.splat(self.new(f"load {self.real}, ptr {self.at('%scalars', place)}"), uniform)
 
-    def splat(self, scalar: str, uniform: bool = False) -> str:
-        if uniform:
+    def splat(self, scalar: str, uniform: bool) -> str:
+        if uniform or self.width == 1:
             return scalar
-        one = self.new(f"insertelement {self.vector} poison, double {scalar}, i64 0")
-        return self.new(f"shufflevector {self.vector} {one}, {self.vector} poison, <{WIDTH} x i32> zeroinitializer")
+        one = self.new(f"insertelement {self.vector} poison, {self.real} {scalar}, i64 0")
+        return self.new(
+            f"shufflevector {self.vector} {one}, {self.vector} poison, <{self.width} x i32> zeroinitializer"
+        )
 
     # --- arithmetic ---
 
+    def kind(self, uniform: bool) -> str:
+        return self.real if uniform else self.vector
+
     def call(self, native: str, operands: list[str], uniform: bool) -> str:
-        kind = "double" if uniform else self.vector
+        """One operation: an LLVM instruction or intrinsic, or a function of libm. A truth value is 1.0 or 0.0."""
+        kind, scalar = self.kind(uniform), uniform or self.width == 1
+        truths = "i1" if scalar else f"<{self.width} x i1>"
         if native == "copy":
             return operands[0]
-        if native in _TWO:
-            return self.new(f"{native} {kind} {operands[0]}, {operands[1]}")
-        if native == "fneg":
-            return self.new(f"fneg {kind} {operands[0]}")
         if native.startswith("fcmp"):
-            mask = self.new(f"{native} {kind} {operands[0]}, {operands[1]}")
-            masks = "i1" if uniform else f"<{WIDTH} x i1>"
-            return self.new(f"uitofp {masks} {mask} to {kind}")
+            truth = self.new(f"{native} {kind} {operands[0]}, {operands[1]}")
+            return self.new(f"uitofp {truths} {truth} to {kind}")
         if native == "select":
-            masks = "i1" if uniform else f"<{WIDTH} x i1>"
-            zero = "0.0" if uniform else "zeroinitializer"
-            mask = self.new(f"fcmp une {kind} {operands[0]}, {zero}")
-            return self.new(f"select {masks} {mask}, {kind} {operands[1]}, {kind} {operands[2]}")
+            truth = self.new(f"fcmp une {kind} {operands[0]}, {'0.0' if scalar else 'zeroinitializer'}")
+            return self.new(f"select {truths} {truth}, {kind} {operands[1]}, {kind} {operands[2]}")
         if native.startswith("llvm."):
-            suffix = "f64" if uniform else f"v{WIDTH}f64"
-            return self.function(f"{native}.{suffix}", kind, operands)
-        if uniform:
-            return self.function(native, "double", operands)
-        if native in self.libm:
-            symbol, lanes = self.libm[native]
-            return self.pieces(symbol, lanes, f"<{lanes} x double>", operands)
+            return self.function(f"{native}.{'' if scalar else f'v{self.width}'}{self.suffix}", kind, operands)
+        if native in ("fadd", "fsub", "fmul", "fdiv", "fneg"):
+            return self.new(f"{native} {kind} {', '.join(operands)}")
+        if scalar:
+            return self.function(self.scalar_name(native), kind, operands)
+        if (found := self.libm(native, len(operands))) is not None:
+            return self.pieces(*found, operands)
         return self.each(native, operands)
+
+    def scalar_name(self, native: str) -> str:
+        return native if self.real == "double" else f"{native}f"
 
     def function(self, symbol: str, kind: str, operands: list[str]) -> str:
         self.declared.add(f"declare {kind} @{symbol}({', '.join([kind] * len(operands))})")
         return self.new(f"call {kind} @{symbol}({', '.join(f'{kind} {x}' for x in operands)})")
 
-    def pieces(self, symbol: str, lanes: int, kind: str, operands: list[str]) -> str:
+    def pieces(self, symbol: str, lanes: int, operands: list[str]) -> str:
         """A vector function of fewer lanes, on one piece after the other."""
         parts = []
-        for start in range(0, WIDTH, lanes):
+        for start in range(0, self.width, lanes):
             mask = ", ".join(f"i32 {i}" for i in range(start, start + lanes))
             cut = [
                 self.new(f"shufflevector {self.vector} {x}, {self.vector} poison, <{lanes} x i32> <{mask}>")
                 for x in operands
             ]
-            parts.append(self.function(symbol, kind, cut))
+            parts.append(self.function(symbol, f"<{lanes} x {self.real}>", cut))
         while len(parts) > 1:
-            both = ", ".join(f"i32 {i}" for i in range(2 * lanes))
+            half, both = f"<{lanes} x {self.real}>", ", ".join(f"i32 {i}" for i in range(2 * lanes))
             parts = [
-                self.new(f"shufflevector <{lanes} x double> {a}, <{lanes} x double> {b}, <{2 * lanes} x i32> <{both}>")
+                self.new(f"shufflevector {half} {a}, {half} {b}, <{2 * lanes} x i32> <{both}>")
                 for a, b in zip(parts[::2], parts[1::2])
             ]
             lanes *= 2
         return parts[0]
 
-    def each(self, symbol: str, operands: list[str]) -> str:
+    def each(self, native: str, operands: list[str]) -> str:
         """A scalar function, lane by lane."""
-        with self.loop(WIDTH, ((self.vector, "zeroinitializer"),)) as (lane, (result,), ends):
+        with self.loop(self.width, ((self.vector, "zeroinitializer"),)) as (lane, (result,), ends):
             cut = [self.new(f"extractelement {self.vector} {x}, i64 {lane}") for x in operands]
-            y = self.function(symbol, "double", cut)
-            ends.append(self.new(f"insertelement {self.vector} {result}, double {y}, i64 {lane}"))
+            y = self.function(self.scalar_name(native), self.real, cut)
+            ends.append(self.new(f"insertelement {self.vector} {result}, {self.real} {y}, i64 {lane}"))
         return ends[0]
 
     # --- nests ---
 
-    def nest(self, nest: Nest) -> None:
-        counters: list[tuple[str, tuple[int, ...]]] = []
-        self.open(nest, list(nest.loops), counters)
-
-    def open(self, nest: Nest, loops: list[object], counters: list[tuple[str, tuple[int, ...]]]) -> None:
+    def nest(self, nest: Nest, counters: tuple[tuple[str, Vector], ...] = ()) -> None:
         if len(counters) < len(nest.loops):
             loop = nest.loops[len(counters)]
-            with self.loop(loop.count) as (i, _, _):
-                counters.append((i, loop.strides))
-                self.open(nest, loops, counters)
-                counters.pop()
-            return
-        if nest.table:
-            (i, (size,)) = counters[0]
+            with self.loop(loop.rounds) as (i, _, _):
+                self.nest(nest, (*counters, (i, loop.strides)))
+        elif nest.table:
+            ((i, (size,)),) = counters
             at = self.affine(nest.places[0], [(i, size)])
-            places = [self.from_table(self.affine(at, [(str(j), 1)])) for j in range(size)]
+            self.body(nest, [self.from_table(self.affine(at, [(str(j), 1)])) for j in range(size)])
         else:
-            places = [
-                self.affine(place, [(i, strides[j]) for i, strides in counters]) for j, place in enumerate(nest.places)
-            ]
-        self.body(nest, places)
+            strides = [[(i, s[j]) for i, s in counters] for j in range(len(nest.places))]
+            self.body(nest, [self.affine(place, terms) for place, terms in zip(nest.places, strides)])
 
     def body(self, nest: Nest, places: list[str]) -> None:
+        """The innermost round: one result, of all samples of the block."""
         result, *operands = places
-        kind = "double" if nest.uniform else self.vector
         if nest.uniform:
-            value = self.value(nest, operands, "0")
-            self.do(f"store double {value}, ptr {self.new(f'getelementptr double, ptr %scalars, i64 {result}')}")
-            return
-        chunks = self.block // WIDTH
-        if not nest.sink:
-            if chunks == 1:
-                self.do(f"store {kind} {self.value(nest, operands, '0')}, ptr {self.row(result, '0')}, align 64")
-                return
-            with self.loop(chunks) as (c, _, _):
-                chunk = self.new(f"mul nuw nsw i64 {c}, {WIDTH}")
-                self.do(f"store {kind} {self.value(nest, operands, chunk)}, ptr {self.row(result, chunk)}, align 64")
-            return
-        if chunks == 1:
-            total = self.value(nest, operands, "0")
+            self.do(f"store {self.real} {self.value(nest, operands, '0')}, ptr {self.at('%scalars', result)}")
+        elif nest.sink and not self.per_sample:
+            with self.chunks(((self.vector, "zeroinitializer"),)) as (chunk, before, ends):
+                ends.append(self.new(f"fadd {self.vector} {before[0]}, {self.value(nest, operands, chunk)}"))
+            self.add_up(ends[0], self.at("%outputs", result))
         else:
-            with self.loop(chunks, ((kind, "zeroinitializer"),)) as (c, (before,), ends):
-                chunk = self.new(f"mul nuw nsw i64 {c}, {WIDTH}")
-                ends.append(self.new(f"fadd contract {kind} {before}, {self.value(nest, operands, chunk)}"))
-            total = ends[0]
-        self.declared.add(f"declare double @llvm.vector.reduce.fadd.v{WIDTH}f64(double, {kind})")
-        pointer = self.new(f"getelementptr double, ptr %outputs, i64 {result}")
-        old = self.new(f"load double, ptr {pointer}")
-        new = self.new(f"call reassoc double @llvm.vector.reduce.fadd.v{WIDTH}f64(double {old}, {kind} {total})")
-        self.do(f"store double {new}, ptr {pointer}")
+            with self.chunks() as (chunk, _, _):
+                value = self.value(nest, operands, chunk)
+                if nest.sink:
+                    place = self.new(f"add i64 {self.new(f'mul i64 {result}, %padded')}, %sample")
+                    pointer = self.at(self.at("%outputs", place), chunk)
+                else:
+                    pointer = self.row(result, chunk)
+                self.do(f"store {self.vector} {value}, ptr {pointer}, align {self.size}")
+
+    @contextmanager
+    def chunks(self, carried: tuple[tuple[str, str], ...] = ()) -> Iterator[tuple[str, list[str], list[str]]]:
+        """A loop over the vectors of a row; none where there is one vector."""
+        if self.block == self.width:
+            yield "0", [initial for _, initial in carried], []
+        else:
+            with self.loop(self.block // self.width, carried) as (c, values, ends):
+                yield self.new(f"mul nuw nsw i64 {c}, {self.width}"), values, ends
+
+    def add_up(self, value: str, pointer: str) -> None:
+        old = self.new(f"load {self.real}, ptr {pointer}")
+        if self.width == 1:
+            new = self.new(f"fadd {self.real} {old}, {value}")
+        else:
+            name = f"llvm.vector.reduce.fadd.v{self.width}{self.suffix}"
+            self.declared.add(f"declare {self.real} @{name}({self.real}, {self.vector})")
+            new = self.new(f"call reassoc {self.real} @{name}({self.real} {old}, {self.vector} {value})")
+        self.do(f"store {self.real} {new}, ptr {pointer}")
 
     def value(self, nest: Nest, operands: list[str], chunk: str) -> str:
         if nest.native != PRODUCTS:
@@ -231,66 +254,69 @@ class _Emitter:
         return total
 
     def products(self, segment: Segment, w: str, x: str, total: str, chunk: str, uniform: bool) -> str:
-        kind = "double" if uniform else self.vector
-        with self.loop(segment.count, ((kind, total),)) as (k, (before,), ends):
+        with self.loop(segment.terms, ((self.kind(uniform), total),)) as (k, (before,), ends):
             if segment.table:
                 at = self.affine(w, [(k, 2)])
                 places = [self.from_table(at), self.from_table(self.affine(at, [("1", 1)]))]
             else:
                 places = [self.affine(start, [(k, s)]) for start, s in zip((w, x), segment.strides)]
-            a, b = (self.load(s, p, chunk, uniform) for s, p in zip(segment.spaces, places))
-            suffix = "f64" if uniform else f"v{WIDTH}f64"
-            ends.append(self.function(f"llvm.fma.{suffix}", kind, [a, b, before]))
+            factors = [self.load(s, p, chunk, uniform) for s, p in zip(segment.spaces, places)]
+            ends.append(self.call("llvm.fma", [*factors, before], uniform))
         return ends[0]
 
     # --- the kernel ---
 
     def kernel(self, arguments: list[int]) -> str:
-        """`arguments`: how many numbers of a sample each argument of the function holds."""
-        program, block = self.program, self.block
-        for nest in program.nests:
+        for nest in self.program.nests:
             if nest.uniform:
                 self.nest(nest)
-        blocks = self.new(f"udiv i64 {self.new(f'add i64 %m, {block - 1}')}, {block}")
-        last = self.new("sub i64 %m, 1")
+        samples = self.new("sub i64 %last, %first")
+        blocks = self.new(f"udiv i64 {self.new(f'add i64 {samples}, {self.block - 1}')}, {self.block}")
+        self.do(f"%padded = mul i64 {blocks}, {self.block}")
+        final = self.new("sub i64 %last, 1")
         with self.loop(blocks) as (b, _, _):
-            first = self.new(f"mul i64 {b}, {block}")
-            place = 0
-            for j, width in enumerate(arguments):
-                source = self.new(f"load ptr, ptr {self.new(f'getelementptr ptr, ptr %inputs, i64 {j}')}")
-                with self.loop(block) as (lane, _, _):
-                    sample = self.new(f"add i64 {first}, {lane}")
-                    sample = self.function("llvm.umin.i64", "i64", [sample, last])
-                    start = self.new(f"mul i64 {sample}, {width}")
-                    with self.loop(width) as (k, _, _):
-                        x = self.new(f"getelementptr double, ptr {source}, i64 {self.affine(start, [(k, 1)])}")
-                        to = self.new(f"mul i64 {self.affine(place, [(k, 1)])}, {block}")
-                        to = self.new(f"getelementptr double, ptr %rows, i64 {self.affine(to, [(lane, 1)])}")
-                        self.do(f"store double {self.new(f'load double, ptr {x}')}, ptr {to}")
-                place += width
-            with self.loop(block) as (lane, _, _):
-                inside = self.new(f"icmp ult i64 {self.affine(first, [(lane, 1)])}, %m")
-                seed = self.new(f"select i1 {inside}, double %weight, double 0.0")
-                to = self.new(f"getelementptr double, ptr %rows, i64 {self.affine(place * block, [(lane, 1)])}")
-                self.do(f"store double {seed}, ptr {to}")
-            for nest in program.nests:
+            self.do(f"%sample = mul i64 {b}, {self.block}")
+            first = self.new("add i64 %first, %sample")
+            self.load_block(arguments, first, final)
+            for nest in self.program.nests:
                 if not nest.uniform:
                     self.nest(nest)
         self.do("ret void")
-        table = ", ".join(f"i64 {x}" for x in program.table) or "i64 0"
+        table = ", ".join(f"i64 {x}" for x in self.program.table) or "i64 0"
+        pointers = ", ".join(f"ptr noalias %{name}" for name in ("inputs", "order", "scalars", "rows", "outputs"))
         return "\n".join(
             [
-                f"@table = internal constant [{max(1, len(program.table))} x i64] [{table}]",
+                f"@table = internal constant [{max(1, len(self.program.table))} x i64] [{table}]",
                 *sorted(self.declared),
-                "define void @kernel(ptr noalias %inputs, ptr noalias %scalars, ptr noalias %rows, ptr noalias %outputs, "
-                "i64 %m, double %weight) {",
+                f"define void @kernel({pointers}, i64 %first, i64 %last, {self.real} %weight) {{",
                 "entry:",
                 *self.lines,
                 "}",
             ]
         )
 
+    def load_block(self, arguments: list[int], first: str, final: str) -> None:
+        """Copy the block's samples into rows, and their weights behind them."""
+        sources = [
+            self.new(f"load ptr, ptr {self.new(f'getelementptr ptr, ptr %inputs, i64 {j}')}")
+            for j in range(len(arguments))
+        ]
+        with self.loop(self.block) as (lane, _, _):
+            turn = self.affine(first, [(lane, 1)])
+            inside = self.new(f"icmp ule i64 {turn}, {final}")
+            turn = self.new(f"select i1 {inside}, i64 {turn}, i64 {final}")
+            sample = self.new(f"load i64, ptr {self.new(f'getelementptr i64, ptr %order, i64 {turn}')}")
+            place = 0
+            for source, width in zip(sources, arguments):
+                start = self.new(f"mul i64 {sample}, {width}")
+                with self.loop(width) as (k, _, _):
+                    x = self.new(f"load {self.real}, ptr {self.at(source, self.affine(start, [(k, 1)]))}")
+                    self.do(f"store {self.real} {x}, ptr {self.at(self.row(self.affine(place, [(k, 1)]), '0'), lane)}")
+                place += width
+            weight = self.new(f"select i1 {inside}, {self.real} %weight, {self.real} 0.0")
+            self.do(f"store {self.real} {weight}, ptr {self.at(self.row(str(place), '0'), lane)}")
 
-def lower(program: Rolled, arguments: list[int], block: int, libm: dict[str, tuple[str, int]]) -> str:
-    """The IR of `program`, of a function whose arguments hold so many numbers each, for blocks of so many samples."""
-    return _Emitter(program, block, libm).kernel(arguments)
+
+def lower(program: Rolled, arguments: list[int], target: Target) -> str:
+    """The IR of `program`, a function whose arguments hold so many numbers each (the seed comes behind them)."""
+    return _Emitter(program, target).kernel(arguments)

@@ -1,13 +1,14 @@
 """Roll: find the loops again in a tape of scalar instructions.
 
 Instructions of one kind and depth form a group, whose results get consecutive places. Each is then a vector of places
-(result, operands), and a run of vectors with constant differences is a loop; a run of loops with constant differences is
-a loop around a loop, and so on until nothing changes. Groups without such a pattern become loops over a table of places.
+(result, operands), and a run of vectors with constant differences is a loop; a run of loops with constant differences
+is a loop around a loop, and so on until nothing changes. A group without such a pattern is a loop over a table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import NamedTuple, TypeAlias
 
 from tinygrad_sq.compile.tape import INPUT, PARAMETER, PRODUCTS, Operand, Tape
@@ -20,12 +21,12 @@ Vector: TypeAlias = "tuple[int, ...]"
 
 
 class Segment(NamedTuple):
-    """`count` terms w x of a sum of products: the spaces of w and x and the strides from one term to the next.
+    """`terms` terms w x of a sum of products: the spaces of w and x and the strides from one term to the next.
 
     `table`: the places have no stride; each term has its own pair in the program's table.
     """
 
-    count: int
+    terms: int
     spaces: tuple[str, str]
     strides: tuple[int, int]
     table: bool = False
@@ -34,7 +35,7 @@ class Segment(NamedTuple):
 class Loop(NamedTuple):
     """One dimension of a nest: how often, and by how much each place moves from one round to the next."""
 
-    count: int
+    rounds: int
     strides: Vector
 
 
@@ -44,22 +45,32 @@ class Nest(NamedTuple):
     native     what it computes
     spaces     of the operands outside segments
     segments   of a sum of products; its bias is the last operand
-    places     the result, the operands, then (w, x) of each segment, all at the loops' first round
-    table      the loops' places are not patterns: round i takes the vector at table + i · len(places)
-    sink       the result is not stored: it is summed over the samples into the output of that number
+    sink       the result is an output, of the number that is its place
     uniform    the same for all samples: computed once, before them
+    places     the result, the operands, then (w, x) of each segment, all at the loops' first round
+    table      the places have no pattern: places is where they start in the program's table, the stride their number
     label      a name that one of the results has, for reading
     """
 
     native: str
     spaces: tuple[str, ...]
     segments: tuple[Segment, ...]
-    places: Vector
-    loops: tuple[Loop, ...]
     sink: bool
     uniform: bool
+    places: Vector
+    loops: tuple[Loop, ...]
     table: bool
     label: str
+
+
+class _Kind(NamedTuple):
+    """What instructions in one loop have in common: the first columns of `Nest`."""
+
+    native: str
+    spaces: tuple[str, ...]
+    segments: tuple[Segment, ...]
+    sink: bool = False
+    uniform: bool = False
 
 
 class Rolled(NamedTuple):
@@ -99,102 +110,89 @@ class _Roller:
         self.table: list[int] = []
 
     def rolled(self) -> Rolled:
-        tape, live = self.tape, self.tape.live()
+        tape = self.tape
         depth: dict[int, int] = {}
-        uses: dict[int, int] = {}
+        used: set[int] = set()
         varies: set[int] = set()
         work: list[int] = []
-        for i in live:
+        for i in tape.live():
             native, operands, _ = tape.instructions[i]
-            if native == INPUT:
-                self.place[i] = (ROW, int(operands[0]))
-                varies.add(i)
-                depth[i] = 0
-            elif native == PARAMETER:
-                self.place[i] = (SCALAR, int(operands[0]))
-                depth[i] = 0
-            else:
-                refers = [x for x in operands if isinstance(x, int)]
-                for x in refers:
-                    uses[x] = uses.get(x, 0) + 1
-                depth[i] = 1 + max(depth[x] for x in refers)
-                if not varies.isdisjoint(refers):
+            depth[i] = 0
+            if native in (INPUT, PARAMETER):
+                self.place[i] = (ROW if native == INPUT else SCALAR, int(operands[0]))
+                if native == INPUT:
                     varies.add(i)
-                work.append(i)
-                for x in operands:
-                    if not isinstance(x, int):
-                        self.constants.setdefault(repr(x), len(self.constants))
-        # An output that nothing else uses is summed as it is computed; the others are copied there in the end.
+                continue
+            refers = [x for x in operands if isinstance(x, int)]
+            used.update(refers)
+            depth[i] = 1 + max(depth[x] for x in refers)
+            if not varies.isdisjoint(refers):
+                varies.add(i)
+            work.append(i)
+            self._remember(operands)
+        self._remember(tape.roots)
+        self.rows = self.inputs
+        self.scalars = self.parameters + len(self.constants)
+
+        # An output that nothing else uses leaves as it is computed; the others are copied out in the end.
         sinks: dict[int, int] = {}
         copies: list[tuple[int, Operand]] = []
         for k, root in enumerate(tape.roots):
-            if isinstance(root, int) and root in varies and root not in uses and root not in sinks and depth[root] > 0:
+            if isinstance(root, int) and root in varies and root not in used and root not in sinks and depth[root]:
                 sinks[root] = k
             else:
                 copies.append((k, root))
-                if not isinstance(root, int):
-                    self.constants.setdefault(repr(root), len(self.constants))
-        self.rows = self.inputs
-        self.scalars = self.parameters + len(self.constants)
+
         nests: list[Nest] = []
-        for uniform in (True, False):
-            levels: dict[int, list[int]] = {}
-            for i in work:
-                if (i not in varies) == uniform:
-                    levels.setdefault(depth[i], []).append(i)
-            for level in sorted(levels):
-                groups: dict[tuple[object, ...], list[tuple[int, Vector]]] = {}
-                for i in levels[level]:
-                    key, vector = self._describe(i)
-                    groups.setdefault((*key, i in sinks), []).append((i, vector))
-                for (native, spaces, segments, sink), members in groups.items():  # type: ignore[misc]
-                    vectors = []
-                    for i, vector in members:
-                        if sink:
-                            vectors.append((sinks[i], *vector))
-                        elif uniform:
-                            self.place[i] = (SCALAR, self.scalars)
-                            self.scalars += 1
-                            vectors.append((self.place[i][1], *vector))
-                        else:
-                            self.place[i] = (ROW, self.rows)
-                            self.rows += 1
-                            vectors.append((self.place[i][1], *vector))
-                    label = next(
-                        (self.tape.instructions[i].label for i, _ in members if self.tape.instructions[i].label), ""
-                    )
-                    nests += self._nests(native, spaces, segments, vectors, sink, uniform, label)  # type: ignore[arg-type]
+        work.sort(key=lambda i: (i in varies, depth[i]))  # stable: in the order of the tape otherwise
+        for (varied, _), level in groupby(work, key=lambda i: (i in varies, depth[i])):
+            groups: dict[_Kind, list[tuple[int, Vector]]] = {}
+            for i in level:
+                kind, operands_at = self._describe(i)
+                groups.setdefault(kind._replace(sink=i in sinks, uniform=not varied), []).append((i, operands_at))
+            for kind, members in groups.items():
+                vectors = [(sinks[i] if kind.sink else self._new(i, varied), *places) for i, places in members]
+                labels = [self.tape.instructions[i].label for i, _ in members]
+                nests += self._nests(kind, vectors, next(filter(None, labels), ""))
         for space in (ROW, SCALAR):
             vectors = [(k, place) for k, root in copies for s, place in [self._place(root)] if s == space]
             if vectors:
-                nests += self._nests("copy", (space,), (), vectors, True, False, "")
-        return Rolled(
-            nests,
-            self.rows,
-            self.scalars,
-            self.inputs,
-            self.parameters,
-            [float(c) for c in self.constants],
-            self.table,
-            len(tape.roots),
-        )
+                nests += self._nests(_Kind("copy", (space,), (), sink=True, uniform=False), vectors, "")
+        constants = [float(c) for c in self.constants]
+        sizes = self.rows, self.scalars, self.inputs, self.parameters
+        return Rolled(nests, *sizes, constants, self.table, len(tape.roots))
+
+    def _remember(self, operands: Iterable[Operand]) -> None:
+        for x in operands:
+            if not isinstance(x, int):
+                self.constants.setdefault(repr(x), len(self.constants))
+
+    def _new(self, i: int, varied: bool) -> int:
+        """A place for the result of instruction i."""
+        if varied:
+            self.place[i] = (ROW, self.rows)
+            self.rows += 1
+        else:
+            self.place[i] = (SCALAR, self.scalars)
+            self.scalars += 1
+        return self.place[i][1]
 
     def _place(self, x: Operand) -> Place:
         return self.place[x] if isinstance(x, int) else (SCALAR, self.parameters + self.constants[repr(x)])
 
-    def _describe(self, i: int) -> tuple[tuple[object, ...], Vector]:
+    def _describe(self, i: int) -> tuple[_Kind, Vector]:
         """What must be alike for instructions to share a loop, and the places that may differ."""
         native, operands, _ = self.tape.instructions[i]
         places = [self._place(x) for x in operands]
         if native != PRODUCTS:
-            return (native, tuple([s for s, _ in places]), ()), tuple([p for _, p in places])
+            return _Kind(native, tuple([s for s, _ in places]), ()), tuple([p for _, p in places])
         pairs = [
             ((ws, xs), (w, x)) if (ws, xs) != (ROW, SCALAR) else ((xs, ws), (x, w))
             for (ws, w), (xs, x) in zip(places[0:-1:2], places[1:-1:2])
         ]
         segments, starts = self._segments(pairs)
         space, bias = places[-1]
-        return (native, (space,), tuple(segments)), (bias, *starts)
+        return _Kind(native, (space,), tuple(segments)), (bias, *starts)
 
     def _segments(self, pairs: Sequence[tuple[tuple[str, str], tuple[int, int]]]) -> tuple[list[Segment], list[int]]:
         segments: list[Segment] = []
@@ -223,23 +221,14 @@ class _Roller:
             self.table += [p for places in chosen for p in places]
         return segments, starts
 
-    def _nests(
-        self,
-        native: str,
-        spaces: tuple[str, ...],
-        segments: tuple[Segment, ...],
-        vectors: list[Vector],
-        sink: bool,
-        uniform: bool,
-        label: str,
-    ) -> list[Nest]:
+    def _nests(self, kind: _Kind, vectors: list[Vector], label: str) -> list[Nest]:
         found = _loops(vectors)
-        if len(found) > _MOST_NESTS:
-            start = len(self.table)
-            self.table += [p for vector in vectors for p in vector]
-            loops = (Loop(len(vectors), (len(vectors[0]),)),)
-            return [Nest(native, spaces, segments, (start,), loops, sink, uniform, True, label)]
-        return [Nest(native, spaces, segments, places, loops, sink, uniform, False, label) for places, loops in found]
+        if len(found) <= _MOST_NESTS:
+            return [Nest(*kind, places, loops, False, label) for places, loops in found]
+        start = len(self.table)
+        self.table += [place for vector in vectors for place in vector]
+        loop = Loop(len(vectors), (len(vectors[0]),))
+        return [Nest(*kind, (start,), (loop,), True, label)]
 
 
 def _loops(vectors: list[Vector]) -> list[tuple[Vector, tuple[Loop, ...]]]:

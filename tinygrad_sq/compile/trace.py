@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, NoReturn
 
 from tinygrad_sq.value import Value, context_with
@@ -29,10 +30,15 @@ class Traced(Value):
             "sample; a compiled function takes both branches: where(less(a, b), x, y) chooses between them"
         )
 
-    __bool__ = __lt__ = __le__ = __gt__ = __ge__ = __float__ = __int__ = __round__ = _refuse  # type: ignore[assignment]
+    __bool__ = __lt__ = __le__ = __gt__ = __ge__ = __float__ = __int__ = __round__ = _refuse
+
+
+def tracing() -> AbstractContextManager[None]:
+    """`with tracing():` the nodes made inside are Traced."""
+    return context_with(node_type=Traced, recording=True, origins=None)
 
 
 def trace(f: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    """f(*args), its nodes recorded as Traced. The arguments' scalars are Traced already, with a sample's numbers."""
-    with context_with(node_type=Traced, recording=True, origins=None):
+    """f(*args), its nodes Traced. The scalars in args are Traced already, with the numbers of some sample."""
+    with tracing():
         return f(*args)

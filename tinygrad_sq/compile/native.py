@@ -1,0 +1,124 @@
+"""Native: LLVM IR to a function that can be called, by way of llvmlite and a cache on disk."""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import hashlib
+import os
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+try:
+    import llvmlite.binding as llvm
+except ImportError as error:
+    raise ImportError("compile needs llvmlite and numpy: pip install 'tinygrad_sq[compile]'") from error
+
+
+class Machine:
+    """This machine's CPU as a target, and the vector functions of its libm."""
+
+    def __init__(self) -> None:
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        features = llvm.get_host_cpu_features()
+        self.cpu = llvm.get_host_cpu_name()
+        self.features = features.flatten()
+        # The letter of the vector ABI that the CPU has, and the bytes of its registers (libmvec, glibc 2.35 and later).
+        self.abi = next(((a, n) for f, a, n in (("avx512f", "e", 64), ("avx2", "d", 32)) if features.get(f)), None)
+        try:
+            llvm.load_library_permanently("libmvec.so.1")
+        except RuntimeError:
+            self.abi = None
+        llvm.load_library_permanently(ctypes.util.find_library("m") or "libm.so.6")
+
+    def target(self) -> Any:
+        """A new target machine: an execution engine takes its own away with it."""
+        default = llvm.Target.from_default_triple()
+        return default.create_target_machine(cpu=self.cpu, features=self.features, opt=2, jit=True)
+
+    def libm(self, name: str, operands: int, real: str = "double") -> tuple[str, int] | None:
+        """The vector function for `name`: its symbol and its lanes; None if the machine has none."""
+        if self.abi is None:
+            return None
+        letter, size = self.abi
+        lanes = size // (8 if real == "double" else 4)
+        symbol = f"_ZGV{letter}N{lanes}{'v' * operands}_{name}{'' if real == 'double' else 'f'}"
+        return (symbol, lanes) if llvm.address_of_symbol(symbol) else None
+
+
+@lru_cache(maxsize=1)
+def machine() -> Machine:
+    return Machine()
+
+
+class Native:
+    """The compiled kernel. Keeps its code alive; call `function` with the kernel's arguments."""
+
+    def __init__(self, ir: str, real: str) -> None:
+        host = machine()
+        self.ir = ir
+        empty = llvm.parse_assembly(f'target triple = "{llvm.get_default_triple()}"')
+        self.engine = llvm.create_mcjit_compiler(empty, host.target())
+        key = hashlib.sha256("\0".join([llvm.llvm_version_info.__repr__(), host.cpu, host.features, ir]).encode())
+        path = _cache_folder() / f"{key.hexdigest()}.o"
+        code = _read(path)
+        self.cached = code is not None
+        if code is None:
+            code = _object_code(ir)
+            _write(path, code)
+        self.engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        self.engine.finalize_object()
+        pointer, integer = ctypes.c_void_p, ctypes.c_int64
+        number = ctypes.c_double if real == "double" else ctypes.c_float
+        prototype = ctypes.CFUNCTYPE(None, *[pointer] * 5, integer, integer, number)
+        self.function: Any = prototype(self.engine.get_function_address("kernel"))
+
+    def assembly(self) -> str:
+        target = machine().target()
+        text: str = target.emit_assembly(_optimised(self.ir, target))
+        return text
+
+
+def _optimised(ir: str, target: Any) -> Any:
+    module = llvm.parse_assembly(ir)
+    module.verify()
+    passes = llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options(speed_level=2))
+    passes.getModulePassManager().run(module, passes)
+    return module
+
+
+def _object_code(ir: str) -> bytes:
+    target = machine().target()
+    code: bytes = target.emit_object(_optimised(ir, target))
+    return code
+
+
+# --- the cache: object code by the hash of its IR and its CPU, with a hash of its own in front ---
+
+
+def _cache_folder() -> Path:
+    named = os.environ.get("TINYGRAD_SQ_CACHE")
+    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tinygrad_sq"
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    digest, code = content[:32], content[32:]
+    return code if hashlib.sha256(code).digest() == digest else None
+
+
+def _write(path: Path, code: bytes) -> None:
+    """Whole or not at all; a cache that cannot be written is none, and no error."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(hashlib.sha256(code).digest() + code)
+        os.replace(file.name, path)
+    except OSError:
+        return
