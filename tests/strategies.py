@@ -1,4 +1,4 @@
-"""Every Hypothesis strategy of the tests: numbers, operands of a row, nets, expressions. Built in range, not filtered into it."""
+"""Every Hypothesis strategy of the tests: numbers, operands, nets, expressions; built in range, not filtered."""
 
 from __future__ import annotations
 
