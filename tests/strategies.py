@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
+from functools import cache
 from math import inf
 from typing import NamedTuple
 
@@ -60,11 +61,13 @@ def operands(op: Op, largest: float = inf, away: float = 1e-3, most: int = 6) ->
     return drawn if kink is None else drawn.filter(lambda xs: kink(*xs) >= away)
 
 
+@cache
 def magnitudes(low: int, high: int) -> st.SearchStrategy[float]:
     """Positive floats from 2**low to 2**high, their logarithms uniform; below 2**-1022 they are subnormal."""
     return st.builds(math.ldexp, st.floats(1.0, 2.0, exclude_max=True), st.integers(low, high))
 
 
+@cache
 def floats_across(interval: tuple[float, float], low: int, high: int) -> st.SearchStrategy[float]:
     """Floats of an open interval of magnitudes 2**low to 2**high, crowded where it is interesting: around 1, at its
     ends, out in the tails, and at the special points in it."""
@@ -81,6 +84,7 @@ def floats_across(interval: tuple[float, float], low: int, high: int) -> st.Sear
     return st.one_of(pieces).map(lambda x: min(max(x, least), most))
 
 
+@cache
 def operands_across(op: Op, low: int, high: int, most: int = 6) -> st.SearchStrategy[tuple[float, ...]]:
     """Operands of `op` in its domain, of magnitudes 2**low to 2**high, on its kinks too."""
 
