@@ -14,7 +14,7 @@ from typing import Any
 from tinygrad_sq import table
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.tree import flatten
-from tinygrad_sq.value import NOTHING, Value, adjoints, chain_rule, record, recorded_partials
+from tinygrad_sq.value import NOTHING, Value, adjoints, chain_rule, context_with, record, recorded_partials
 
 # --- the chain rule on Values ---
 
@@ -180,7 +180,8 @@ class _Point:
             arguments[i] = arg
         token = _inside.set(True)
         try:
-            self.result = f(*arguments)
+            with context_with(recording=True):  # under no_grad, too
+                self.result = f(*arguments)
         finally:
             _inside.reset(token)
 
@@ -268,7 +269,8 @@ def vjp(f: Callable[[Any], Any], x: Any) -> tuple[Any, Callable[[Any], Any]]:
 
     def pull_back(u: Any) -> Any:
         weights = _like(u, point.result, "u")
-        y = _call(table.dot, *weights, *outputs, 0.0)
+        with context_with(recording=True):
+            y = _call(table.dot, *weights, *outputs, 0.0)
         return point.rebuild(point.gradient(y))
 
     return rebuild([point.plain(y) for y in outputs]), pull_back
