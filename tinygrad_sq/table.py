@@ -76,7 +76,8 @@ class Op:
     domain      the open interval of each operand (of all, where there is one) on which the row is real
     analytic    the forward function on complex numbers, if it has one there; `gradcheck` uses it
     native      the forward function in native code: an LLVM instruction ("fadd"), intrinsic ("llvm.fabs") or function
-                of libm ("tanh"), or a function that spells it with rows that have one. None: cannot be compiled
+                of libm ("tanh"), or a function of the operands that gives such a name or spells it with other rows.
+                None: cannot be compiled
     products    for a row that is a sum of products, its terms [(x, y), ...] and what is added to them
     kink        distance of a point from the nearest one in the domain where the row is not smooth; None: smooth
     method      whether `v.name()` reads well, so that Value has it as a method
@@ -227,6 +228,11 @@ def _dot_partials(z: Any, *xs: Any) -> tuple[Any, ...]:
     return (*xs[n:-1], *xs[:n], 1.0)
 
 
+def _pow_native(x: Any, y: Any) -> Any:
+    """The commonest powers by multiplication; the others by libm."""
+    return {1.0: x, 2.0: x * x, 3.0: x * x * x, -1.0: 1.0 / x}.get(y, "pow") if type(y) is float else "pow"
+
+
 def _sech_native(x: Any) -> Any:
     e = exp(-abs(x))
     return 2.0 * e / (1.0 + e * e)
@@ -304,7 +310,7 @@ pow: Op = Op("pow", ieee.pow,
     (lambda z, x, y: _where(y, y * pow(x, y - 1.0), _where(x, y * z / x, 0.0)),
      lambda z, x, y: _where(x, z * log(x), _where(less(y, 0.0), -inf, 0.0))),
     "x to the power y", symbol="xʸ", arity=2, method=False, domain=(POSITIVE, REALS),
-    text="{0:5}**{1:4}", latex="{{{0:5}}}^{{{1}}}", precedence=4, analytic=operator.pow, native="pow")
+    text="{0:5}**{1:4}", latex="{{{0:5}}}^{{{1}}}", precedence=4, analytic=operator.pow, native=_pow_native)
 
 # roots, exponentials, logarithms
 square: Op = Op("square", lambda x: x * x, (lambda y, x: 2.0 * x,), "x²", symbol="x²", text="{0:5}**2",

@@ -10,6 +10,8 @@ scalars  parameters, constants, room for what is computed from them alone
 rows     room for one block
 outputs  sums over the samples are added to them; or the values per sample, an array for each output
 weight   the seed of each sample, 1/m for the mean of m; the rest of the last block repeats a sample with weight 0
+
+and run(call) is the same with these eight, eight bytes each, behind the one pointer `call`.
 """
 
 from __future__ import annotations
@@ -283,13 +285,25 @@ class _Emitter:
                     self.nest(nest)
         self.do("ret void")
         table = ", ".join(f"i64 {x}" for x in self.program.table) or "i64 0"
-        pointers = ", ".join(f"ptr noalias %{name}" for name in ("inputs", "order", "scalars", "rows", "outputs"))
+        types = [*["ptr noalias"] * 5, "i64", "i64", self.real]
+        names = ("inputs", "order", "scalars", "rows", "outputs", "first", "last", "weight")
+        entry, self.lines = self.lines, []
+        values = []
+        for k, kind in enumerate(types):
+            kind = kind.removesuffix(" noalias")
+            value = self.new(f"load {kind}, ptr {self.new(f'getelementptr i64, ptr %call, i64 {k}')}")
+            values.append(f"{kind} {value}")
+        self.do(f"call void @kernel({', '.join(values)})")
+        self.do("ret void")
         return "\n".join(
             [
                 f"@table = internal constant [{max(1, len(self.program.table))} x i64] [{table}]",
                 *sorted(self.declared),
-                f"define void @kernel({pointers}, i64 %first, i64 %last, {self.real} %weight) {{",
+                f"define internal void @kernel({', '.join(f'{t} %{n}' for t, n in zip(types, names))}) {{",
                 "entry:",
+                *entry,
+                "}",
+                "define void @run(ptr noalias %call) {",
                 *self.lines,
                 "}",
             ]

@@ -55,26 +55,22 @@ def machine() -> Machine:
 
 
 class Native:
-    """The compiled kernel. Keeps its code alive; call `function` with the kernel's arguments."""
+    """Compiled code, kept alive; `run` takes the address of a call: see `lower`. Releases the interpreter's lock."""
 
-    def __init__(self, ir: str, real: str) -> None:
+    def __init__(self, ir: str) -> None:
         host = machine()
         self.ir = ir
         empty = llvm.parse_assembly(f'target triple = "{llvm.get_default_triple()}"')
         self.engine = llvm.create_mcjit_compiler(empty, host.target())
-        key = hashlib.sha256("\0".join([llvm.llvm_version_info.__repr__(), host.cpu, host.features, ir]).encode())
+        key = hashlib.sha256("\0".join([repr(llvm.llvm_version_info), host.cpu, host.features, ir]).encode())
         path = _cache_folder() / f"{key.hexdigest()}.o"
         code = _read(path)
-        self.cached = code is not None
         if code is None:
             code = _object_code(ir)
             _write(path, code)
         self.engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self.engine.finalize_object()
-        pointer, integer = ctypes.c_void_p, ctypes.c_int64
-        number = ctypes.c_double if real == "double" else ctypes.c_float
-        prototype = ctypes.CFUNCTYPE(None, *[pointer] * 5, integer, integer, number)
-        self.function: Any = prototype(self.engine.get_function_address("kernel"))
+        self.run: Any = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.engine.get_function_address("run"))
 
     def assembly(self) -> str:
         target = machine().target()

@@ -82,12 +82,13 @@ class Tape:
         """The Term (or, of constants, the number) that op's native spelling makes of these operands."""
         if not any(isinstance(arg, Term) for arg in args):
             return op.forward(*args)
-        if callable(op.native):
-            return op.native(*args)
+        native = op.native(*args) if callable(op.native) else op.native
+        if native is not None and not isinstance(native, str):
+            return native
         operands = tuple(map(_operand, args))
-        if op.native is None and op.products is None:
+        if native is None and op.products is None:
             raise TypeError(f"{op.name} cannot be compiled: its row has no native spelling (column `native`)")
-        if op.native is None or (isinstance(op.arity, range) and len(operands) != 2):
+        if native is None or (isinstance(op.arity, range) and len(operands) != 2):
             if op.products is None:  # a row of any number of operands, natively of two: one after the other
                 result = args[0]
                 for arg in args[1:]:
@@ -96,7 +97,7 @@ class Tape:
             pairs, bias = op.products(*operands)
             index = self._append(PRODUCTS, (*(x for pair in pairs for x in pair), bias))
         else:
-            index = self._append(op.native, operands)
+            index = self._append(native, operands)
         if op.products is not None:
             self.products[index] = op.products(*operands)
         return Term(self, index)

@@ -1,0 +1,177 @@
+"""Kernel: one function in native code, for arguments of given shapes, with the storage that it runs in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from enum import Enum
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_sq.calculus import gradient
+from tinygrad_sq.compile.lower import Target, lower
+from tinygrad_sq.compile.native import Native, machine
+from tinygrad_sq.compile.roll import roll
+from tinygrad_sq.compile.tape import Tape
+from tinygrad_sq.compile.trace import Traced, trace, tracing
+from tinygrad_sq.graph import topological_order
+from tinygrad_sq.tree import flatten
+from tinygrad_sq.value import Value
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Mode(Enum):
+    """What a kernel's outputs are: means over the samples, a mean and its gradient, or results per sample."""
+
+    MEAN = "mean"
+    GRADIENT = "gradient"
+    EACH = "each"
+
+
+class Stats(NamedTuple):
+    """What became of a function.
+
+    nodes         of the graph, gradient included
+    instructions  left after rows were spelled natively and what is equal or unused was dropped
+    nests         loops (with those inside) that they rolled into
+    bytes         of storage for one block of samples
+    flops         additions, multiplications, divisions and function calls per sample
+    seconds       by stage: trace, tape, roll, lower, native
+    """
+
+    nodes: int
+    instructions: int
+    nests: int
+    bytes: int
+    flops: int
+    seconds: dict[str, float]
+
+
+class Batch:
+    """Arguments of a call: contiguous arrays of one type, each with a leading axis for the samples.
+
+    An argument without that axis (a number among arrays of the other arguments' samples) makes all of it one sample.
+    Raises TypeError for what is not numbers, ValueError for lengths that differ or are 0.
+    """
+
+    def __init__(self, args: Sequence[Any], dtype: np.dtype[Any]) -> None:
+        if not args:
+            raise TypeError("expected at least one argument")
+        self.arrays: list[Array] = []
+        for k, arg in enumerate(args, 1):
+            try:
+                self.arrays.append(np.ascontiguousarray(arg, dtype) if np.ndim(arg) else np.asarray(arg, dtype))
+            except (TypeError, ValueError) as error:
+                raise TypeError(f"argument {k} is not an array of numbers: {error}") from None
+        if any(a.ndim == 0 for a in self.arrays):
+            self.arrays = [a[np.newaxis] for a in self.arrays]
+        lengths = [len(a) for a in self.arrays]
+        if len(set(lengths)) > 1 or lengths[0] == 0:
+            raise ValueError(f"expected arguments with one number of samples (at least 1), got {lengths}")
+        self.samples = lengths[0]
+        self.shapes = tuple([a.shape[1:] for a in self.arrays])
+        self.pointers = np.array([a.ctypes.data for a in self.arrays], np.uintp)
+
+
+class Kernel:
+    """f in native code. `width` samples are worked on at a time; each of `threads` takes a part of the batch."""
+
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        parameters: list[Value],
+        mode: Mode,
+        batch: Batch,
+        dtype: np.dtype[Any],
+        width: int,
+        threads: int = 1,
+    ) -> None:
+        clock = [time.perf_counter()]
+        scalars, rebuild = flatten(tuple([a[0].tolist() for a in batch.arrays]))
+        inputs: list[Value] = [Traced(x, f"x{k}") for k, x in enumerate(scalars)]
+        seed = Traced(1.0, "seed")
+        result, self.rebuild = flatten(trace(f, rebuild(inputs)))
+        results = [y if isinstance(y, Value) else Value(y) for y in result]
+        with tracing():
+            roots = results if mode is Mode.EACH else [y * seed for y in results]
+            if mode is Mode.GRADIENT:
+                if len(results) != 1:
+                    raise TypeError(f"a gradient is that of one scalar result, and the function has {len(results)}")
+                roots += gradient(results[0], parameters, seed)
+        clock.append(time.perf_counter())
+        tape = Tape(roots, [*inputs, seed], parameters)
+        clock.append(time.perf_counter())
+        self.rolled = roll(tape, len(inputs) + 1, len(parameters))
+        clock.append(time.perf_counter())
+        real = "double" if dtype == np.float64 else "float"
+        widths = [int(np.prod(shape)) for shape in batch.shapes]
+        target = Target(width, width, real, mode is Mode.EACH, lambda name, n: machine().libm(name, n, real))
+        self.native = Native(lower(self.rolled, widths, target))
+        clock.append(time.perf_counter())
+        self.mode, self.dtype, self.block = mode, dtype, width
+        live = tape.live()
+        self.stats = Stats(
+            len(topological_order(*roots)),
+            len(live),
+            len(self.rolled.nests),
+            self.rolled.rows * width * dtype.itemsize,
+            sum(max(1, len(tape.instructions[i].operands) - 1) for i in live) - len(inputs) - len(parameters),
+            dict(zip(("trace", "tape", "roll", "native"), [b - a for a, b in pairwise(clock)])),
+        )
+        self._lanes = [_Lane(self) for _ in range(threads)]
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+
+    def run(self, batch: Batch, data: Array, outputs: Array, weight: float, order: Array | None = None) -> None:
+        """Add to `outputs`, or fill it per sample: with the samples numbered in `order`, all of them if it is None."""
+        if order is None:
+            order = np.arange(batch.samples, dtype=np.int64)
+        m, lanes = len(order), self._lanes
+        if self._pool is None or m < 2 * self.block * len(lanes) or self.mode is Mode.EACH:
+            lanes[0].run(batch, data, outputs, weight, order, 0, m)
+            return
+        per_lane = -(-m // (len(lanes) * self.block)) * self.block  # whole blocks, so that lanes differ in no bit
+        parts = [np.zeros_like(outputs) for _ in lanes]
+        jobs = [
+            self._pool.submit(lane.run, batch, data, part, weight, order, k * per_lane, min(m, (k + 1) * per_lane))
+            for k, (lane, part) in enumerate(zip(lanes, parts))
+            if k * per_lane < m
+        ]
+        for job, part in zip(jobs, parts):
+            job.result()
+            outputs += part
+
+
+class _Lane:
+    """The storage that one thread runs the kernel in."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        rolled = kernel.rolled
+        self.native_run = kernel.native.run
+        self.scalars = np.zeros(rolled.scalars, kernel.dtype)
+        self.scalars[rolled.parameters : rolled.parameters + len(rolled.constants)] = rolled.constants
+        room = rolled.rows * kernel.block * kernel.dtype.itemsize
+        store = np.empty(room + 64, np.uint8)
+        start = -store.ctypes.data % 64  # a row begins with a cache line
+        self.rows = store[start : start + room]
+        self.call = np.zeros(8, np.int64)
+        self.call[2:4] = self.scalars.ctypes.data, self.rows.ctypes.data
+        self.weight = self.call[7:].view(kernel.dtype)
+        self.address = self.call.ctypes.data
+
+    def run(
+        self, batch: Batch, data: Array, outputs: Array, weight: float, order: Array, first: int, last: int
+    ) -> None:
+        self.scalars[: len(data)] = data
+        self.aim(batch, outputs, order, first, last, weight)
+        self.native_run(self.address)
+
+    def aim(self, batch: Batch, outputs: Array, order: Array, first: int, last: int, weight: float) -> None:
+        """Write down the call; the arrays must live until it is made."""
+        call = self.call
+        call[0], call[1], call[4] = batch.pointers.ctypes.data, order.ctypes.data, outputs.ctypes.data
+        call[5], call[6] = first, last
+        self.weight[0] = weight
