@@ -6,7 +6,7 @@ import math
 from typing import Any
 from xml.sax.saxutils import escape
 
-from tinygrad_sq.study.layout import Layout, Point, Route
+from tinygrad_sq.study.layout import Layout
 from tinygrad_sq.study.picture import (
     FONT_SIZE,
     GLYPH_SIZE,
@@ -22,6 +22,7 @@ from tinygrad_sq.study.picture import (
     shown,
     text_width,
 )
+from tinygrad_sq.study.route import Point, Route
 from tinygrad_sq.study.theme import FILL, ROLES, STEPS, STROKE, WIDTHS
 
 MARGIN = 14.0
@@ -66,7 +67,7 @@ def render(pic: Picture, layout: Layout) -> str:
     for i, (box, (x, y)) in enumerate(zip(pic.boxes, layout.boxes)):
         _draw_box(canvas, box, x, y, root=i == len(pic.boxes) - 1)
     for arrow, route in zip(pic.arrows, layout.routes):
-        if arrow.local:
+        if route.label:
             _draw_local(canvas, arrow, *route.label)
     _draw_legend(canvas, pic)
     return _document(canvas, pic)

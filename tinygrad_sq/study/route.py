@@ -1,0 +1,220 @@
+"""The ways of arrows from box to box, along the flow (u) and across it (v)."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, TypeAlias
+
+from tinygrad_sq.study.picture import SMALL_SIZE, Arrow, Picture, text_width
+
+Point: TypeAlias = tuple[float, float]
+Groups: TypeAlias = dict[tuple[str, ...], tuple[Point, Point]]
+
+ARROWHEAD = 7.0
+SPREAD_DOWN, SPREAD_RIGHT = 13.0, 36.0  # between two arrows at one box, if there is room: as much as a label needs
+CROWDED = 9.0  # arrows closer than this have no room for labels, which their tooltips say too
+LABEL_GAP = 4.0
+BEND = 14.0  # the least length in which an arrow may change its level
+UNDER = 4.0  # arrows begin under their box, whose side may slant
+STUB = 3.0  # less of an arrow than this is not drawn before its label
+ROOT_EDGE = 3.5  # the outer one of the root's two edges
+
+
+class Slot:
+    """The place of a box or a door: its middle (u, v), and its extent along the flow and across it."""
+
+    def __init__(self, scope: tuple[str, ...], middle: Point, extent: Point) -> None:
+        self.scope = scope
+        self.u, self.v = middle
+        self.length, self.breadth = extent
+
+    @property
+    def top(self) -> float:
+        return self.v - self.breadth / 2
+
+    @property
+    def bottom(self) -> float:
+        return self.v + self.breadth / 2
+
+
+class Columns:
+    """The columns of boxes, by their u: where each begins and ends, and which is the next."""
+
+    def __init__(self, slots: Iterable[Slot]) -> None:
+        self.begin: dict[float, float] = {}
+        self.end: dict[float, float] = {}
+        for slot in slots:
+            self.begin[slot.u] = min(self.begin.get(slot.u, math.inf), slot.u - slot.length / 2)
+            self.end[slot.u] = max(self.end.get(slot.u, -math.inf), slot.u + slot.length / 2)
+        self.next = dict(itertools.pairwise(sorted(self.begin)))
+
+
+class Route(NamedTuple):
+    """The way of an arrow: strokes with a gap for the label, each a point and then three more for each Bézier curve;
+    the tip; the label's middle, None if there is no label."""
+
+    strokes: list[list[Point]]
+    tip: Point
+    label: Point | None
+
+    def turned(self, turn: Callable[[Point], Point]) -> Route:
+        strokes = [[turn(point) for point in stroke] for stroke in self.strokes]
+        return Route(strokes, turn(self.tip), self.label and turn(self.label))
+
+
+class _Hop(NamedTuple):
+    """An arrow's way from one column to another: from `start` to `end`, free to bend between u = left and u = right,
+    with `room` for its label (0: none) at its tail or at its head."""
+
+    curve: str  # the id of Graphviz's edge
+    start: Point
+    end: Point
+    tail_u: float
+    head_u: float
+    left: float
+    right: float
+    room: float = 0.0
+    at_tail: bool = True
+
+
+class Router:
+    """Leads arrows from box to box. To the next column that is an S, level where it begins and ends, with the label on
+    a level part; farther it is the way that Graphviz found around what stands between."""
+
+    def __init__(
+        self,
+        pic: Picture,
+        doors: set[str],
+        slots: dict[str, Slot],
+        groups: Groups,
+        columns: Columns,
+        curves: dict[str, Any],
+        turn: Callable[[Point], Point],
+    ) -> None:
+        self.pic, self.doors, self.slots, self.groups = pic, doors, slots, groups
+        self.columns, self.curves, self.turn = columns, curves, turn
+        self.leaving = self._spread(lambda arrow: arrow.tail, lambda arrow: arrow.head)
+        self.arriving = self._spread(lambda arrow: arrow.head, lambda arrow: arrow.tail)
+        ways = [self._hops(arrow) for arrow in pic.arrows]
+        # Arrows bend beside the labels that stand in the same gap between columns, not across them.
+        self.labels_end: dict[float, float] = {}
+        self.labels_begin: dict[float, float] = {}
+        for hop in itertools.chain.from_iterable(ways):
+            if hop.room and columns.next[hop.tail_u] == hop.head_u:
+                end, begin = self.labels_end, self.labels_begin
+                if hop.at_tail:
+                    end[hop.tail_u] = max(end.get(hop.tail_u, -math.inf), hop.left + hop.room)
+                else:
+                    begin[hop.tail_u] = min(begin.get(hop.tail_u, math.inf), hop.right - hop.room)
+        self.routes = [self._route(hops) for hops in ways]
+
+    def _spread(self, here: Callable[[Arrow], int], there: Callable[[Arrow], int]) -> dict[str, tuple[float, float]]:
+        """Of each arrow: how far from the middle of the box at this end it is, and from the arrow next to it."""
+        bundles: dict[int, list[tuple[float, Arrow]]] = defaultdict(list)
+        for arrow in self.pic.arrows:
+            other = self.slots[arrow.door if arrow.id in self.doors else f"n{there(arrow)}"]
+            bundles[here(arrow)].append((other.v, arrow))
+        widest, _ = self.turn((SPREAD_DOWN, SPREAD_RIGHT))
+        spread = {}
+        for i, bundle in bundles.items():
+            gaps = len(bundle) - 1
+            pitch = min(widest, (self.slots[f"n{i}"].breadth - 12.0) / gaps) if gaps else math.inf
+            bundle.sort(key=lambda pair: pair[0])
+            for k, (_, arrow) in enumerate(bundle):
+                spread[arrow.id] = (k - gaps / 2) * pitch if gaps else 0.0, pitch
+        return spread
+
+    def _hops(self, arrow: Arrow) -> list[_Hop]:
+        tail, head = self.slots[f"n{arrow.tail}"], self.slots[f"n{arrow.head}"]
+        (leaving, pitch_at_tail), (arriving, pitch_at_head) = self.leaving[arrow.id], self.arriving[arrow.id]
+        edge = ROOT_EDGE if arrow.head == len(self.pic.boxes) - 1 else 0.0
+        start = tail.u + tail.length / 2 - UNDER, tail.v + leaving
+        end = head.u - head.length / 2 - edge - ARROWHEAD, head.v + arriving
+        extent, _ = self.turn((text_width(arrow.local, SMALL_SIZE), SMALL_SIZE))
+        room = extent + 2 * LABEL_GAP if arrow.local else 0.0
+        if arrow.id in self.doors:
+            door = self.slots[arrow.door]
+            via = door.u, door.v
+            left, right = self._gap(tail, door)
+            onward_left, onward_right = self._gap(door, head)
+            return [
+                _Hop(arrow.id, start, via, tail.u, door.u, left, right, room, at_tail=False),
+                _Hop(arrow.door, via, end, door.u, head.u, onward_left, onward_right - ARROWHEAD),
+            ]
+        if max(pitch_at_tail, pitch_at_head) < CROWDED:
+            room = 0.0
+        left, right = self._gap(tail, head)
+        at_tail = pitch_at_tail >= pitch_at_head
+        return [_Hop(arrow.id, start, end, tail.u, head.u, left, right - ARROWHEAD, room, at_tail)]
+
+    def _gap(self, tail: Slot, head: Slot) -> Point:
+        """From where to where arrows may bend: between the two columns, and between the groups if they are apart."""
+        left, right = self.columns.end[tail.u], self.columns.begin[head.u]
+        if tail.scope[:1] != head.scope[:1]:
+            _, (end, _) = self.groups.get(tail.scope[:1], ((0.0, 0.0), (left, 0.0)))
+            (begin, _), _ = self.groups.get(head.scope[:1], ((right, 0.0), (0.0, 0.0)))
+            if left <= end < begin <= right:
+                return end, begin
+        return left, right
+
+    def _route(self, hops: list[_Hop]) -> Route:
+        strokes, label = self._strokes(hops[0])
+        for hop in hops[1:]:
+            (onward,), _ = self._strokes(hop)
+            strokes[-1] += onward[1:]
+        u, v = hops[-1].end
+        return Route(strokes, (u + ARROWHEAD, v), label)
+
+    def _strokes(self, hop: _Hop) -> tuple[list[list[Point]], Point | None]:
+        if self.columns.next[hop.tail_u] != hop.head_u:
+            return self._as_graphviz(hop)
+        start, end = hop.start, hop.end
+        left = max(hop.left, self.labels_end.get(hop.tail_u, hop.left))
+        right = min(hop.right, self.labels_begin.get(hop.tail_u, hop.right))
+        if right - left < BEND:
+            return [[start, *_bend(start, hop.left, hop.right, end)]], _middle(start, end) if hop.room else None
+        if not hop.room:
+            return [[start, *_bend(start, left, right, end)]], None
+        if hop.at_tail:
+            before, after = (hop.left, start[1]), (hop.left + hop.room, start[1])
+            strokes = [[start, *_straight(start, before)], [after, *_bend(after, left, right, end)]]
+            return strokes[hop.left - start[0] < UNDER + STUB :], _middle(before, after)
+        before, after = (hop.right - hop.room, end[1]), (hop.right, end[1])
+        return [[start, *_bend(start, left, right, before)], [after, *_straight(after, end)]], _middle(before, after)
+
+    def _as_graphviz(self, hop: _Hop) -> tuple[list[list[Point]], Point | None]:
+        """Graphviz's own curve, moved at its ends to where this arrow begins and ends."""
+        curve = self.curves[hop.curve]
+        points = [self.turn(position(text)) for text in curve["pos"].split() if not text.startswith("e,")]
+        ends = [hop.start[k] - points[0][k] for k in (0, 1)], [hop.end[k] - points[-1][k] for k in (0, 1)]
+        for i, (du, dv) in zip((0, 1, -2, -1), (ends[0], ends[0], ends[1], ends[1])):
+            points[i] = points[i][0] + du, points[i][1] + dv
+        return [points], self.turn(position(curve["lp"])) if hop.room else None
+
+
+def position(text: str) -> Point:
+    """Graphviz's "x,y", with y up, as (x, y) with y down."""
+    x, y = map(float, text.split(","))
+    return x, -y
+
+
+def _middle(a: Point, b: Point) -> Point:
+    return (a[0] + b[0]) / 2, (a[1] + b[1]) / 2
+
+
+def _straight(a: Point, b: Point) -> list[Point]:
+    """The straight line from a to b, as a Bézier curve."""
+    return [a, b, b]
+
+
+def _bend(start: Point, left: float, right: float, end: Point) -> list[Point]:
+    """From `start` to `end`, level as far as u = left and from u = right on."""
+    middle = (left + right) / 2
+    return [
+        *_straight(start, (left, start[1])),
+        *((middle, start[1]), (middle, end[1]), (right, end[1])),
+        *_straight((right, end[1]), end),
+    ]
