@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from math import inf, sqrt
-from typing import TypeVar
+from collections.abc import Iterable, Sequence
+from math import inf
+from typing import Any, TypeVar
 
+from tinygrad_sq.table import sqrt
 from tinygrad_sq.value import Value
 
 T = TypeVar("T")
 
 
 class Optimizer:
-    """What all optimisers have: the parameters and `lr`, which can be set at any time.
+    """What all optimisers have: the parameters, and `lr`, which can be set at any time.
 
+    A subclass is its `rule`, written with operators and rows, so that it runs on floats here and compiled elsewhere.
     Raises ValueError for no parameters, and for an lr that is not a positive number.
     """
+
+    memory = 0  # how many numbers it remembers for each parameter, all 0 at first
 
     def __init__(self, parameters: Iterable[Value], lr: float) -> None:
         self.parameters = list(parameters)
         if not self.parameters:
             raise ValueError("expected at least one parameter, got none")
         self.lr = _within("lr", lr, "above 0", 0.0 < lr < inf)
+        self.remembered = [(0.0,) * self.memory for _ in self.parameters]
+
+    def settings(self) -> tuple[float, ...]:
+        """The numbers of `rule` that are the same for all parameters, for the next step. Call it once a step."""
+        raise NotImplementedError
+
+    def rule(self, settings: Sequence[Any], p: Any, g: Any, *remembered: Any) -> tuple[Any, ...]:
+        """What follows from a parameter p, its gradient g and what is remembered: p, and what to remember."""
+        raise NotImplementedError
 
     def step(self) -> None:
         """Change the parameters' data by one step along the gradients that they have now."""
-        raise NotImplementedError
+        settings = self.settings()
+        for i, p in enumerate(self.parameters):
+            p.data, *memory = self.rule(settings, p.data, p.grad, *self.remembered[i])
+            self.remembered[i] = tuple(memory)
 
     def zero_grad(self) -> None:
         """Set the parameters' gradients to 0, before the next backward adds to them."""
@@ -45,6 +61,8 @@ class SGD(Optimizer):
     with a momentum.
     """
 
+    memory = 1
+
     def __init__(
         self,
         parameters: Iterable[Value],
@@ -59,13 +77,16 @@ class SGD(Optimizer):
             raise ValueError("nesterov takes a momentum above 0, got 0")
         self.nesterov = nesterov
         self.weight_decay = _within("weight_decay", weight_decay, "0 or more", 0.0 <= weight_decay < inf)
-        self._v = [0.0] * len(self.parameters)
 
-    def step(self) -> None:
-        for i, p in enumerate(self.parameters):
-            g = p.grad + self.weight_decay * p.data
-            self._v[i] = v = self.momentum * self._v[i] + g
-            p.data -= self.lr * (g + self.momentum * v if self.nesterov else v)
+    def settings(self) -> tuple[float, ...]:
+        return self.lr, self.momentum, self.weight_decay
+
+    def rule(self, settings: Sequence[Any], p: Any, g: Any, *remembered: Any) -> tuple[Any, ...]:
+        lr, momentum, weight_decay = settings
+        (v,) = remembered
+        g = g + weight_decay * p
+        v = momentum * v + g
+        return p - lr * (g + momentum * v if self.nesterov else v), v
 
 
 class Adam(Optimizer):
@@ -76,6 +97,8 @@ class Adam(Optimizer):
 
     Raises ValueError for no parameters, or one out of range: lr > 0, 0 ≤ β < 1, eps > 0.
     """
+
+    memory = 2
 
     def __init__(
         self,
@@ -88,19 +111,19 @@ class Adam(Optimizer):
         in_range = len(betas) == 2 and all(0.0 <= beta < 1.0 for beta in betas)
         self.betas = _within("betas", betas, "two numbers from 0 to below 1", in_range)
         self.eps = _within("eps", eps, "above 0", 0.0 < eps < inf)
-        self._t = 0
-        self._m = [0.0] * len(self.parameters)
-        self._v = [0.0] * len(self.parameters)
+        self.t = 0
 
-    def step(self) -> None:
-        self._t += 1
+    def settings(self) -> tuple[float, ...]:
+        self.t += 1
         beta1, beta2 = self.betas
-        c1, c2 = 1.0 - beta1**self._t, 1.0 - beta2**self._t
-        for i, p in enumerate(self.parameters):
-            g = p.grad
-            self._m[i] = m = beta1 * self._m[i] + (1.0 - beta1) * g
-            self._v[i] = v = beta2 * self._v[i] + (1.0 - beta2) * g * g
-            p.data -= self.lr * (m / c1) / (sqrt(v / c2) + self.eps)
+        return self.lr, beta1, beta2, 1.0 - beta1**self.t, 1.0 - beta2**self.t, self.eps
+
+    def rule(self, settings: Sequence[Any], p: Any, g: Any, *remembered: Any) -> tuple[Any, ...]:
+        lr, beta1, beta2, c1, c2, eps = settings
+        m, v = remembered
+        m = beta1 * m + (1.0 - beta1) * g
+        v = beta2 * v + (1.0 - beta2) * g * g
+        return p - lr * (m / c1) / (sqrt(v / c2) + eps), m, v
 
 
 class AdamW(Adam):
@@ -121,10 +144,12 @@ class AdamW(Adam):
         super().__init__(parameters, lr, betas, eps)
         self.weight_decay = _within("weight_decay", weight_decay, "0 or more", 0.0 <= weight_decay < inf)
 
-    def step(self) -> None:
-        for p in self.parameters:
-            p.data -= self.lr * self.weight_decay * p.data
-        super().step()
+    def settings(self) -> tuple[float, ...]:
+        return *super().settings(), self.weight_decay
+
+    def rule(self, settings: Sequence[Any], p: Any, g: Any, *remembered: Any) -> tuple[Any, ...]:
+        lr, *adam, weight_decay = settings
+        return super().rule((lr, *adam), p - lr * weight_decay * p, g, *remembered)
 
 
 def _within(name: str, value: T, expected: str, is_so: bool) -> T:
