@@ -120,6 +120,14 @@ def test_binary_cross_entropy(z: float, t: float, as_value: bool) -> None:
     assert binary_cross_entropy(z, t) == pytest.approx(J, rel=4 * EPSILON)
 
 
+@pytest.mark.parametrize("t", [0, 1])
+def test_binary_cross_entropy_of_a_class_has_one_term(t: int) -> None:
+    """The other term, 0 times a softplus, would be NaN for an infinite logit, and is not in the graph."""
+    J = binary_cross_entropy(Value(0.5), t)
+    assert J.op.name == "softplus"
+    assert binary_cross_entropy(math.inf, t) == (math.inf if t == 0 else 0.0)
+
+
 @pytest.mark.parametrize("t", [-1, 2, -5e-324, 1.0000000000000002, math.nan])
 def test_binary_cross_entropy_wants_a_probability(t: float) -> None:
     """A target outside 0 to 1 (the -1 of hinge, say) is an error, also as a Value."""
