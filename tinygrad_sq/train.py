@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from tinygrad_sq.losses import cost, half_squared_error
@@ -44,6 +44,7 @@ def fit(
     seed: int = 0,
     validation: tuple[Collection[Any], Collection[Any]] | None = None,
     progress: bool = False,
+    compiled: bool = False,
 ) -> History:
     """Change the model's parameters so that J falls (E3), going `epochs` times over the samples (X, Y).
 
@@ -53,6 +54,8 @@ def fit(
                  epoch. None: one step an epoch, over all samples
     validation   further samples (X, Y), only to be watched
     progress     show a line on stderr, if that is a terminal
+    compiled     take the steps in native code: the same numbers to rounding. The loss must then be one of Values, with
+                 targets that are numbers in it; ImportError with the pip command without the extra `compile`
 
     Ctrl-C ends it early, and leaves the net as it was after the last finished step.
 
@@ -61,25 +64,60 @@ def fit(
     """
     samples = _samples(X, Y)
     watched = _samples(*validation, "validation ") if validation else []
-    size = len(samples) if batch_size is None else batch_size
+    optimizer = optimizer or Adam(model.parameters(), lr=0.01)
+    if compiled:
+        from tinygrad_sq.compile.program import Program
+
+        program = Program(lambda x, y: loss(model(x), y), model.parameters())
+        return program.fit(
+            *_columns(samples),
+            optimizer=optimizer,
+            epochs=epochs,
+            batch_size=batch_size,
+            lam=lam,
+            weights=model.weights() if lam else (),
+            seed=seed,
+            validation=_columns(watched) if watched else None,
+            progress=progress,
+        )
+
+    def step(order: Sequence[int]) -> float:
+        return _step(optimizer, model, [samples[i] for i in order], loss, lam)
+
+    def watch() -> float:
+        with no_grad():
+            return _cost(model, watched, loss, lam=0.0).data
+
+    return run_epochs(step, len(samples), epochs, batch_size, seed, watch if watched else None, progress)
+
+
+def run_epochs(
+    step: Callable[[Sequence[int]], float],
+    samples: int,
+    epochs: int,
+    batch_size: int | None,
+    seed: int,
+    watch: Callable[[], float] | None,
+    progress: bool,
+) -> History:
+    """The loop of `fit`: `step` takes the numbers of a batch's samples and gives its J; `watch` follows each epoch."""
+    size = samples if batch_size is None else batch_size
     if epochs < 1 or size < 1:
         raise ValueError(f"expected epochs and batch_size of 1 or more, got {epochs} and {size}")
-    if optimizer is None:
-        optimizer = Adam(model.parameters(), lr=0.01)
+    order = list(range(samples))
     shuffle = random.Random(seed).shuffle
     show = progress and sys.stderr.isatty()
     history = History([], [], interrupted=False)
     try:
         for epoch in range(1, epochs + 1):
             if batch_size is not None:
-                shuffle(samples)
+                shuffle(order)
             J = 0.0
-            for start in range(0, len(samples), size):
-                batch = samples[start : start + size]
-                J += _step(optimizer, model, batch, loss, lam) * (len(batch) / len(samples))
-            if watched:
-                with no_grad():
-                    history.validation.append(_cost(model, watched, loss, lam=0.0).data)
+            for start in range(0, samples, size):
+                batch = order[start : start + size]
+                J += step(batch) * (len(batch) / samples)
+            if watch:
+                history.validation.append(watch())
             history.cost.append(J)
             if show:
                 sys.stderr.write(f"\r{_progress(epoch, epochs, history)}")
@@ -92,8 +130,16 @@ def fit(
     return history
 
 
+def left_the_finite_numbers(J: float) -> FloatingPointError:
+    return FloatingPointError(f"at a cost of {J!r}, a step left the finite numbers: try a smaller lr")
+
+
+def _columns(samples: Samples) -> tuple[list[Any], list[Any]]:
+    return [x for x, _ in samples], [y for _, y in samples]
+
+
 def _cost(model: Module, samples: Samples, loss: Loss, lam: float) -> Value:
-    return cost(model, [x for x, _ in samples], [y for _, y in samples], loss, lam)
+    return cost(model, *_columns(samples), loss, lam)
 
 
 def _step(optimizer: Optimizer, model: Module, samples: Samples, loss: Loss, lam: float) -> float:
@@ -106,7 +152,7 @@ def _step(optimizer: Optimizer, model: Module, samples: Samples, loss: Loss, lam
     try:
         optimizer.step()
         if not all(math.isfinite(x) for x in (J.data, *[p.data for p in parameters])):
-            raise FloatingPointError(f"at a cost of {J.data!r}, a step left the finite numbers: try a smaller lr")
+            raise left_the_finite_numbers(J.data)
     except BaseException:
         for p, data in zip(parameters, before):
             p.data = data

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygrad_sq.compile.kernel import Array, Batch, Kernel, Mode, Stats
+from tinygrad_sq.compile.training import Training
+from tinygrad_sq.optim import Optimizer
+from tinygrad_sq.train import History, run_epochs
 from tinygrad_sq.tree import flatten
 from tinygrad_sq.value import Value
 
@@ -80,6 +83,49 @@ class Program:
     def bind(self, *args: Any) -> Bound:
         """f at one point, bound to arrays: write into `bound.inputs`, call `bound()`, read `bound.outputs`."""
         return Bound(self, args)
+
+    def fit(
+        self,
+        *args: Any,
+        optimizer: Optimizer,
+        epochs: int = 100,
+        batch_size: int | None = None,
+        lam: float = 0.0,
+        weights: Sequence[Value] = (),
+        seed: int = 0,
+        validation: tuple[Any, ...] | None = None,
+        progress: bool = False,
+    ) -> History:
+        """Train: steps of `optimizer` on the mean of f over the samples `args`, as `fit` of a model does.
+
+        lam, weights   E3's penalty, and those of params that it is on (a model's `weights()`)
+        validation     further samples, in the same form, only to be watched
+        others         as for `fit`
+
+        The parameters have their new data after each epoch, and after Ctrl-C that of the last finished step.
+        Raises as `fit`, and ValueError for a lam without weights or an optimizer of other parameters.
+        """
+        if not 0.0 <= lam < np.inf or (lam and not weights):
+            raise ValueError(f"expected a lam of 0 or more, with the weights that it is on, got {lam!r}")
+        training = Training(self, args, optimizer, weights, lam)
+
+        def watch() -> float:
+            training.write_back()
+            mean: float = self(*(validation or ()))
+            return mean
+
+        try:
+            return run_epochs(
+                training.step,
+                training.batch.samples,
+                epochs,
+                batch_size,
+                seed,
+                watch if validation else None,
+                progress,
+            )
+        finally:
+            training.write_back()
 
     @property
     def stats(self) -> list[Stats]:
