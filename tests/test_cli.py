@@ -11,12 +11,12 @@ import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import pytest
 
-from tinygrad_sq import MLP, save
+from tinygrad_sq import MLP, SGD, Adam, save
 from tinygrad_sq.cli import IRIS, main
 from tinygrad_sq.job import Job, Options, derivative, residuals, sample_graph
 from tinygrad_sq.table import row
@@ -311,6 +311,18 @@ def test_refuses_to_lose_the_training(command: Command, tmp_path: Path, monkeypa
     )
 
 
+def test_refuses_a_folder_without_permission(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that is there, but in which no file can be made."""
+
+    def refuse(dir: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(dir / "x"))
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    assert refused(command("train", str(IRIS), "--target", "species")).endswith(
+        "out: cannot write there: Permission denied\n"
+    )
+
+
 def test_refuses_a_step_size_that_diverges(command: Command, tmp_path: Path) -> None:
     """Training that leaves the finite numbers is an error that names the remedy."""
     (tmp_path / "t.csv").write_text(REGRESSION)
@@ -431,7 +443,62 @@ def test_terminal_without_greek(tmp_path: Path) -> None:
     assert rb"\u2202/\u2202\u03c3 = 2.0" in result.stdout
 
 
-# --- residuals ---
+# --- the job ---
+
+
+def test_options_reach_the_training(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is chosen on the command line is what the net and `fit` are given."""
+    calls = []
+
+    def fit(model: MLP, X: object, Y: object, **options: Any) -> History:
+        calls.append((model, options))
+        return History([1.0], [], False)
+
+    monkeypatch.setattr("tinygrad_sq.job.fit", fit)
+    many = "--hidden 2 --activation sin --lam 0.5 --epochs 7 --batch-size 9 --seed 3 --lr 0.25"
+    for options in "", many, "--optimizer sgd --seed 4":
+        command("demo", *options.split())
+    (_, defaults), (model, chosen), (other, sgd) = calls
+    assert (defaults["lam"], defaults["epochs"], defaults["batch_size"], defaults["seed"]) == (0.001, 150, 16, 0)
+    assert (chosen["lam"], chosen["epochs"], chosen["batch_size"], chosen["seed"]) == (0.5, 7, 9, 3)
+    assert [(type(o["optimizer"]), o["optimizer"].lr) for _, o in calls] == [(Adam, 0.01), (Adam, 0.25), (SGD, 0.3)]
+    again = MLP(4, [2, 3], activation="sin", output_activation="sigmoid", seed=3, init="glorot")
+    assert repr(model) == repr(again)
+    assert [p.data for p in model.parameters()] == [p.data for p in again.parameters()]
+    assert chosen["optimizer"].parameters == model.parameters()
+    assert other.parameters()[0].data != MLP(4, [5, 3], seed=0, init="glorot").parameters()[0].data
+    assert sgd["validation"] is not None
+
+
+def test_hardest() -> None:
+    """The row shown is the one of the test (without a test, of the training) of the largest E1."""
+    for fraction in 0.2, 0.0:
+        job = Job(read_csv(IRIS), "species", Options(test_fraction=fraction))
+        rows = job.test or job.train
+        costs = {s: sum((a.data - y) ** 2 for a, y in zip(job.model(job.X[s]), job.Y[s])) for s in rows}
+        assert costs[job.hardest()] == max(costs.values())
+
+
+def test_score_of_a_regression() -> None:
+    """The root mean square error in the target's unit, beside that of always predicting the training mean."""
+    job = Job(read_csv(IRIS), "petal_width_cm", Options(ignore=["species"]))
+    ys = job.table.numbers("petal_width_cm")
+    mean = sum(ys[s] for s in job.train) / len(job.train)
+    baseline = (sum((ys[s] - mean) ** 2 for s in job.test) / len(job.test)) ** 0.5
+    for p in job.model.parameters():  # a net whose output is 0 predicts the mean
+        p.data = 0.0
+    assert job.score(job.test) == f"root mean square error {baseline:.4g} (predicting the mean: {baseline:.4g})"
+
+
+def test_sample_graph_starts_afresh() -> None:
+    """The gradients of the parameters are those of this sample alone, E7."""
+    job = Job(read_csv(IRIS), "species", Options())
+    first = sample_graph(job.model, job.X[0], job.Y[0])
+    gradients = [p.grad for p in job.model.parameters()]
+    sample_graph(job.model, job.X[99], job.Y[99])
+    assert [p.grad for p in job.model.parameters()] != gradients
+    again = sample_graph(job.model, job.X[0], job.Y[0])
+    assert (again.data, [p.grad for p in job.model.parameters()]) == (first.data, gradients)
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu", "leaky_relu", "elu", "sin", "identity", "stop_gradient"])

@@ -23,6 +23,7 @@ def texts(svg: str) -> list[str]:
 def test_same_bytes() -> None:
     """A plot is a function of its data: no date, no random identifier, nothing of matplotlib's settings."""
     first = loss_svg(FALLING, FALLING[::-1])
+    assert "date" not in first
     with matplotlib.rc_context({"svg.hashsalt": None, "lines.linewidth": 9.0, "font.size": 30.0, "axes.grid": True}):
         assert loss_svg(FALLING, FALLING[::-1]) == first
         assert matplotlib.rcParams["font.size"] == 30.0
@@ -44,12 +45,14 @@ def test_axes_are_labelled() -> None:
     ("cost", "ticks"),
     [
         (FALLING, ["0.001", "0.01", "0.1", "1"]),
+        ([0.22, 0.02], ["0.02", "0.05", "0.1", "0.2"]),
+        ([9.0, 1.0], ["0", "2", "4", "6", "8"]),
         ([3.0, 2.0, 1.0], ["0.0", "1.0", "2.0", "3.0"]),
         ([30.0, 2.0, 0.0], ["0", "10", "20", "30"]),
         ([3.0, -2.0, -30.0], ["−30", "−20", "−10", "0"]),
         ([0.5], ["0.0", "0.1", "0.5"]),
     ],
-    ids=["wide", "narrow", "with zero", "negative", "one epoch"],
+    ids=["wide", "above ten", "below ten", "narrow", "with zero", "negative", "one epoch"],
 )
 def test_scale_of_the_cost(cost: list[float], ticks: list[str]) -> None:
     """Logarithmic over more than a factor of ten, with plain numbers at the ticks; linear from zero otherwise."""

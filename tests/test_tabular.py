@@ -108,7 +108,7 @@ def test_scale_of_extremes() -> None:
 
 def test_classes_or_numbers(tmp_path: Path) -> None:
     """Text is a classification, with sorted classes; numbers are a regression unless they are called classes."""
-    assert find_classes(table(tmp_path, "y\nv\nu\nv\n"), "y") == ("u", "v")
+    assert find_classes(table(tmp_path, "y\nz\nv\ny\nu\nx\nw\nv\n"), "y") == tuple("uvwxyz")
     numbers = table(tmp_path, "y\n2\n1\n2\n")
     assert find_classes(numbers, "y") == ()
     assert find_classes(numbers, "y", "classification") == ("1", "2")

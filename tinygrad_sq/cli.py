@@ -27,7 +27,7 @@ from tinygrad_sq.value import Value
 T = TypeVar("T")
 
 IRIS = Path(__file__).parent / "data" / "iris.csv"
-SHOWN = 24  # units in the table of residuals; the largest difference is over all
+SHOWN = 25  # units in the table of residuals; the largest difference is over all
 
 
 class UsageError(ValueError):
@@ -146,7 +146,7 @@ def _try_to_write(path: Path, make: Callable[[], str], what: str) -> None:
     """Write a picture if it can be made; else say which it is and why not, and go on."""
     try:
         svg = make()
-    except (ImportError, ValueError) as error:
+    except (ImportError, UsageError) as error:
         _note(f"{path.name} is not drawn: {error}")
     else:
         with _writing(path):
@@ -167,6 +167,8 @@ def _graph_svg(root: Value) -> str:
 def _loss_svg(job: Job, history: History) -> str:
     from tinygrad_sq.plot import loss_svg
 
+    if not history.cost:
+        raise UsageError("no epoch was finished")
     return loss_svg(history.cost, history.validation, f"Learning to predict {job.encoding.target}")
 
 
