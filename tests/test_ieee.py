@@ -30,7 +30,7 @@ from tinygrad_sq import ieee
         *((ieee.floor, nan, nan), (ieee.floor, 1e300, 1e300), (ieee.floor, -2.0, -2.0)),
         *((ieee.round, -0.4, -0.0), (ieee.round, 2.5, 2.0), (ieee.round, -3.5, -4.0), (ieee.round, inf, inf)),
         *((ieee.sign, -0.0, -0.0), (ieee.sign, -5e-324, -1.0), (ieee.sign, inf, 1.0), (ieee.sign, nan, nan)),
-        *((ieee.step, 0.0, 0.0), (ieee.step, 5e-324, 1.0), (ieee.step, -1.0, 0.0), (ieee.step, nan, nan)),
+        *((ieee.step, 0.0, 0.0), (ieee.step, 5e-324, 1.0), (ieee.step, -1.0, 0.0), (ieee.step, nan, 0.0)),
         *((ieee.relu, -0.0, 0.0), (ieee.relu, -3.0, 0.0), (ieee.relu, nan, nan), (ieee.relu, inf, inf)),
         *((ieee.sigmoid, -inf, 0.0), (ieee.sigmoid, inf, 1.0), (ieee.sigmoid, 0.0, 0.5)),
         *((ieee.softplus, -inf, 0.0), (ieee.softplus, inf, inf), (ieee.sech, inf, 0.0), (ieee.sech, 0.0, 1.0)),

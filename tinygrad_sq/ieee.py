@@ -132,7 +132,7 @@ def total(*xs: float) -> float:
 def dot(*xs: float) -> float:
     n = len(xs) // 2
     s = xs[-1]
-    for w, x in zip(xs[:n], xs[n:]):  # in this order, from the bias on: the same bits on every machine and Python
+    for w, x in zip(xs, xs[n:-1]):  # in this order, from the bias on: the same bits on every machine and Python
         s += w * x
     return s
 
@@ -159,4 +159,4 @@ def sign(x: float) -> float:
 
 
 def step(x: float) -> float:
-    return 1.0 if x > 0.0 else x if isnan(x) else 0.0
+    return 1.0 if x > 0.0 else 0.0

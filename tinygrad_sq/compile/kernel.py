@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -92,8 +93,8 @@ class Kernel:
     ) -> None:
         clock = [time.perf_counter()]
         scalars, rebuild = flatten(tuple([a[0].tolist() for a in batch.arrays]))
-        inputs: list[Value] = [Traced(x, f"x{k}") for k, x in enumerate(scalars)]
-        seed = Traced(1.0, "seed")
+        inputs: list[Value] = [Traced(x, name) for x, name in zip(scalars, _names(f, batch))]
+        seed = Traced(1.0, "weight")
         result, self.rebuild = flatten(trace(f, rebuild(inputs)))
         results = [y if isinstance(y, Value) else Value(y) for y in result]
         with tracing():
@@ -101,11 +102,15 @@ class Kernel:
             if mode is Mode.GRADIENT:
                 if len(results) != 1:
                     raise TypeError(f"a gradient is that of one scalar result, and the function has {len(results)}")
+                results[0].label = results[0].label or "J"
                 roots += gradient(results[0], parameters, seed)
         clock.append(time.perf_counter())
         tape = Tape(roots, [*inputs, seed], parameters)
         clock.append(time.perf_counter())
-        self.rolled = roll(tape, len(inputs) + 1, len(parameters))
+        names = [y.label or f"result[{k}]" for k, y in enumerate(results)]
+        if mode is Mode.GRADIENT:
+            names += [f"∂{names[0]}/∂{p.label or f'p[{k}]'}" for k, p in enumerate(parameters)]
+        self.rolled = roll(tape, len(inputs) + 1, len(parameters), names)
         clock.append(time.perf_counter())
         real = "double" if dtype == np.float64 else "float"
         widths = [int(np.prod(shape)) for shape in batch.shapes]
@@ -143,6 +148,19 @@ class Kernel:
         for job, part in zip(jobs, parts):
             job.result()
             outputs += part
+
+
+def _names(f: Callable[..., Any], batch: Batch) -> list[str]:
+    """Names for the scalars of a sample: those of f's arguments, with indices."""
+    try:
+        arguments = list(inspect.signature(f).parameters)
+    except (TypeError, ValueError):
+        arguments = []
+    names = []
+    for k, shape in enumerate(batch.shapes):
+        name = arguments[k] if k < len(arguments) else f"x{k}"
+        names += [f"{name}[{','.join(map(str, at))}]" if at else name for at in np.ndindex(*shape)]
+    return names
 
 
 class _Lane:

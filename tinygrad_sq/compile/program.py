@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_sq.compile.kernel import Array, Batch, Kernel, Mode, Stats
+from tinygrad_sq.compile.text import to_text
 from tinygrad_sq.compile.training import Training
 from tinygrad_sq.optim import Optimizer
 from tinygrad_sq.train import History, run_epochs
@@ -76,7 +77,7 @@ class Program:
         """f's result for every sample: an array of shape (samples,) for each scalar of it, in its structure."""
         batch = self.batch(args)
         kernel = self.kernel(Mode.EACH, batch)
-        outputs = np.empty((kernel.rolled.outputs, -(-batch.samples // kernel.block) * kernel.block), self.dtype)
+        outputs = np.empty((len(kernel.rolled.outputs), -(-batch.samples // kernel.block) * kernel.block), self.dtype)
         kernel.run(batch, self.data(), outputs, 1.0)
         return kernel.rebuild(list(outputs[:, : batch.samples]))
 
@@ -127,6 +128,14 @@ class Program:
         finally:
             training.write_back()
 
+    def __str__(self) -> str:
+        """The rolled programs compiled so far, as text."""
+        parts = [
+            f"# {mode.value}, {width} at a time\n{to_text(kernel.rolled, mode is Mode.EACH)}"
+            for (mode, _, width), kernel in self._kernels.items()
+        ]
+        return "\n\n".join(parts) or "not compiled yet: call it once"
+
     @property
     def stats(self) -> list[Stats]:
         """Sizes and seconds of each kernel compiled so far."""
@@ -158,7 +167,7 @@ class Program:
         return self._kernels[key]
 
     def _sums(self, kernel: Kernel, batch: Batch) -> Array:
-        outputs = np.zeros(kernel.rolled.outputs, self.dtype)
+        outputs = np.zeros(len(kernel.rolled.outputs), self.dtype)
         kernel.run(batch, self.data(), outputs, 1.0 / batch.samples)
         return outputs
 
@@ -176,7 +185,7 @@ class Bound:
         batch = Batch([np.array(arg, program.dtype)[np.newaxis] for arg in args], program.dtype)
         kernel = Kernel(program.f, program.parameters, Mode.EACH, batch, program.dtype, 1)
         self.inputs = [a[0] if a.ndim > 1 else a for a in batch.arrays]
-        self.outputs = np.zeros(kernel.rolled.outputs, program.dtype)
+        self.outputs = np.zeros(len(kernel.rolled.outputs), program.dtype)
         (lane,) = kernel._lanes
         order = np.zeros(1, np.int64)
         lane.run(batch, program.data(), self.outputs, 1.0, order, 0, 1)

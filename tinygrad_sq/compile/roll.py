@@ -49,7 +49,6 @@ class Nest(NamedTuple):
     uniform    the same for all samples: computed once, before them
     places     the result, the operands, then (w, x) of each segment, all at the loops' first round
     table      the places have no pattern: places is where they start in the program's table, the stride their number
-    label      a name that one of the results has, for reading
     """
 
     native: str
@@ -60,7 +59,6 @@ class Nest(NamedTuple):
     places: Vector
     loops: tuple[Loop, ...]
     table: bool
-    label: str
 
 
 class _Kind(NamedTuple):
@@ -78,6 +76,8 @@ class Rolled(NamedTuple):
 
     rows      places of rows: the inputs, then the results
     scalars   places of scalars: the parameters, then constants, then uniform results
+    outputs   their names
+    labels    the names of places; results without one are t0[0], t0[1], ..., t1[0], ... by group
     """
 
     nests: list[Nest]
@@ -87,7 +87,8 @@ class Rolled(NamedTuple):
     parameters: int
     constants: list[float]
     table: list[int]
-    outputs: int
+    outputs: list[str]
+    labels: dict[Place, str]
 
 
 # A loop is worth its overhead from this many runs of one group on; beyond, the places go to a table.
@@ -95,19 +96,22 @@ _MOST_NESTS = 8
 _MOST_SEGMENTS = 4
 
 
-def roll(tape: Tape, inputs: int, parameters: int) -> Rolled:
-    """The loops of `tape`, whose roots are the program's outputs, each to be summed over the samples."""
-    return _Roller(tape, inputs, parameters).rolled()
+def roll(tape: Tape, inputs: int, parameters: int, outputs: list[str]) -> Rolled:
+    """The loops of `tape`, whose roots are the program's outputs; `outputs` are their names."""
+    return _Roller(tape, inputs, parameters, outputs).rolled()
 
 
 class _Roller:
-    def __init__(self, tape: Tape, inputs: int, parameters: int) -> None:
+    def __init__(self, tape: Tape, inputs: int, parameters: int, outputs: list[str]) -> None:
         self.tape = tape
+        self.outputs = outputs
         self.inputs = inputs
         self.parameters = parameters
         self.place: dict[int, Place] = {}
         self.constants: dict[str, int] = {}
         self.table: list[int] = []
+        self.labels: dict[Place, str] = {}
+        self.groups = 0  # that have no names of their own
 
     def rolled(self) -> Rolled:
         tape = self.tape
@@ -116,10 +120,11 @@ class _Roller:
         varies: set[int] = set()
         work: list[int] = []
         for i in tape.live():
-            native, operands, _ = tape.instructions[i]
+            native, operands, label = tape.instructions[i]
             depth[i] = 0
             if native in (INPUT, PARAMETER):
                 self.place[i] = (ROW if native == INPUT else SCALAR, int(operands[0]))
+                self.labels[self.place[i]] = label
                 if native == INPUT:
                     varies.add(i)
                 continue
@@ -146,26 +151,34 @@ class _Roller:
         nests: list[Nest] = []
         work.sort(key=lambda i: (i in varies, depth[i]))  # stable: in the order of the tape otherwise
         for (varied, _), level in groupby(work, key=lambda i: (i in varies, depth[i])):
-            groups: dict[_Kind, list[tuple[int, Vector]]] = {}
-            for i in level:
-                kind, operands_at = self._describe(i)
-                groups.setdefault(kind._replace(sink=i in sinks, uniform=not varied), []).append((i, operands_at))
-            for kind, members in groups.items():
+            described = [(i, *self._describe(i, sinks.get(i))) for i in level]
+            for (kind, _), members in _groups(described).items():
+                kind = kind._replace(uniform=not varied)
                 vectors = [(sinks[i] if kind.sink else self._new(i, varied), *places) for i, places in members]
-                labels = [self.tape.instructions[i].label for i, _ in members]
-                nests += self._nests(kind, vectors, next(filter(None, labels), ""))
+                if not kind.sink:
+                    self._label([i for i, _ in members])
+                nests += self._nests(kind, vectors)
         for space in (ROW, SCALAR):
             vectors = [(k, place) for k, root in copies for s, place in [self._place(root)] if s == space]
             if vectors:
-                nests += self._nests(_Kind("copy", (space,), (), sink=True, uniform=False), vectors, "")
+                nests += self._nests(_Kind("copy", (space,), (), sink=True, uniform=False), vectors)
         constants = [float(c) for c in self.constants]
         sizes = self.rows, self.scalars, self.inputs, self.parameters
-        return Rolled(nests, *sizes, constants, self.table, len(tape.roots))
+        return Rolled(nests, *sizes, constants, self.table, self.outputs, self.labels)
 
     def _remember(self, operands: Iterable[Operand]) -> None:
         for x in operands:
             if not isinstance(x, int):
                 self.constants.setdefault(repr(x), len(self.constants))
+
+    def _label(self, group: list[int]) -> None:
+        """Names for the places of a group: those of its values, or a letter of its own."""
+        names = [self.tape.instructions[i].label for i in group]
+        if not all(names):
+            self.groups += 1
+            names = [f"t{self.groups}[{k}]" for k in range(len(group))]
+        for i, name in zip(group, names):
+            self.labels[self.place[i]] = name
 
     def _new(self, i: int, varied: bool) -> int:
         """A place for the result of instruction i."""
@@ -180,19 +193,24 @@ class _Roller:
     def _place(self, x: Operand) -> Place:
         return self.place[x] if isinstance(x, int) else (SCALAR, self.parameters + self.constants[repr(x)])
 
-    def _describe(self, i: int) -> tuple[_Kind, Vector]:
-        """What must be alike for instructions to share a loop, and the places that may differ."""
-        native, operands, _ = self.tape.instructions[i]
+    def _describe(self, i: int, output: int | None) -> tuple[_Kind, tuple[str, ...], Vector]:
+        """What must be alike for instructions to share a loop, what had better be (names), and the operands' places."""
+        native, operands, label = self.tape.instructions[i]
         places = [self._place(x) for x in operands]
+        stems = [_stem(self.labels.get(place, "")) for place in places]
+        name = _stem(label if output is None else self.outputs[output])
         if native != PRODUCTS:
-            return _Kind(native, tuple([s for s, _ in places]), ()), tuple([p for _, p in places])
-        pairs = [
-            ((ws, xs), (w, x)) if (ws, xs) != (ROW, SCALAR) else ((xs, ws), (x, w))
-            for (ws, w), (xs, x) in zip(places[0:-1:2], places[1:-1:2])
-        ]
-        segments, starts = self._segments(pairs)
+            kind = _Kind(native, tuple([s for s, _ in places]), (), output is not None)
+            return kind, (name, *stems), tuple([p for _, p in places])
+        pairs: dict[tuple[str, ...], list[tuple[tuple[str, str], tuple[int, int]]]] = {}
+        for k in range(0, len(places) - 1, 2):
+            w, x = (k, k + 1) if (places[k][0], places[k + 1][0]) != (ROW, SCALAR) else (k + 1, k)
+            pair = (places[w][0], places[x][0]), (places[w][1], places[x][1])
+            pairs.setdefault((*pair[0], stems[w], stems[x]), []).append(pair)
+        segments, starts = self._segments([pair for alike in pairs.values() for pair in alike])
         space, bias = places[-1]
-        return _Kind(native, (space,), tuple(segments)), (bias, *starts)
+        kind = _Kind(native, (space,), tuple(segments), output is not None)
+        return kind, (name, stems[-1], *(stem for key in pairs for stem in key)), (bias, *starts)
 
     def _segments(self, pairs: Sequence[tuple[tuple[str, str], tuple[int, int]]]) -> tuple[list[Segment], list[int]]:
         segments: list[Segment] = []
@@ -221,14 +239,33 @@ class _Roller:
             self.table += [p for places in chosen for p in places]
         return segments, starts
 
-    def _nests(self, kind: _Kind, vectors: list[Vector], label: str) -> list[Nest]:
+    def _nests(self, kind: _Kind, vectors: list[Vector]) -> list[Nest]:
         found = _loops(vectors)
         if len(found) <= _MOST_NESTS:
-            return [Nest(*kind, places, loops, False, label) for places, loops in found]
+            return [Nest(*kind, places, loops, False) for places, loops in found]
         start = len(self.table)
         self.table += [place for vector in vectors for place in vector]
         loop = Loop(len(vectors), (len(vectors[0]),))
-        return [Nest(*kind, (start,), (loop,), True, label)]
+        return [Nest(*kind, (start,), (loop,), True)]
+
+
+_Described: TypeAlias = "tuple[int, _Kind, tuple[str, ...], Vector]"
+
+
+def _groups(described: Sequence[_Described]) -> dict[tuple[_Kind, object], list[tuple[int, Vector]]]:
+    """The instructions of one depth by kind and names: what has one name reads as one array. By kind alone if there are
+    too many names for that to be so."""
+    by_name: dict[tuple[_Kind, object], list[tuple[int, Vector]]] = {}
+    by_kind: dict[tuple[_Kind, object], list[tuple[int, Vector]]] = {}
+    for i, kind, names, places in described:
+        by_name.setdefault((kind, names), []).append((i, places))
+        by_kind.setdefault((kind, ()), []).append((i, places))
+    return by_name if len(by_name) <= _MOST_NESTS * len(by_kind) else by_kind
+
+
+def _stem(label: str) -> str:
+    """W1 of W1[0,2]; nothing of a name without indices, which says nothing of what it could share a loop with."""
+    return label.partition("[")[0] if label.endswith("]") else ""
 
 
 def _loops(vectors: list[Vector]) -> list[tuple[Vector, tuple[Loop, ...]]]:

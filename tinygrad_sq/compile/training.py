@@ -35,7 +35,7 @@ class Training:
         self.kernel = program.kernel(Mode.GRADIENT, self.batch)
         penalised = set(weights)
         self.penalised = np.array([p in penalised for p in program.parameters], program.dtype)
-        self.sums = np.zeros(self.kernel.rolled.outputs, program.dtype)
+        self.sums = np.zeros(len(self.kernel.rolled.outputs), program.dtype)
         self.update: Program | None = None
         self.state = [program.data(), *np.array(optimizer.remembered, program.dtype).T]
 
