@@ -238,9 +238,29 @@ def _sech_native(x: Any) -> Any:
     return 2.0 * e / (1.0 + e * e)
 
 
+def _sigmoid_native(x: Any) -> Any:
+    e = exp(-abs(x))
+    return where(less(x, 0.0), e, 1.0) / (1.0 + e)
+
+
 def _logsumexp_native(*xs: Any) -> Any:
     m = maximum(xs)
-    return m + log(total([exp(x - m) for x in xs]))
+    return where(equal(m - m, 0.0), m + log(total([exp(x - m) for x in xs])), m)
+
+
+def _exp_minus_native(c: float, x: Any) -> Any:
+    """exp(-c x²), c = 1 or 1/2, with the rounding error of x², which one fused multiplication and addition tells."""
+    x = minimum(abs(x), 40.0)
+    minus = -(x * x)
+    return exp(c * minus) * (1.0 - c * dot([x], [x], minus))
+
+
+def _normal_cdf_native(x: Any) -> Any:
+    """½ erfc(-x/√2), with the rounding error of -x/√2 put back to first order. √½ is a number of 8 bits and the rest."""
+    x = clamp(x, -40.0, 40.0)
+    factors = [0.70703125, 7.553118654752440e-05]
+    minus = -dot([x, x], factors)
+    return 0.5 * erfc(minus) + exp(-minus * minus) / math.sqrt(math.pi) * dot([x, x], factors, minus)
 
 
 def _extremum_partials(y: Any, *xs: Any) -> tuple[Any, ...]:
@@ -377,24 +397,25 @@ atanh: Op = Op("atanh", ieee.atanh,
 
 # the normal distribution
 gaussian: Op = Op("gaussian", lambda x: ieee.exp_minus(1.0, x), (lambda y, x: -2.0 * x * y,), "exp(-x²)",
-    latex="e^{{-{0:5}^2}}", latex_precedence=4, analytic=lambda x: cmath.exp(-x * x), native=lambda x: exp(-x * x))
+    latex="e^{{-{0:5}^2}}", latex_precedence=4, analytic=lambda x: cmath.exp(-x * x),
+    native=lambda x: _exp_minus_native(1.0, x))
 erf: Op = Op("erf", math.erf, (lambda y, x: 2.0 / math.sqrt(math.pi) * gaussian(x),), "the error function",
     native="erf")
 erfc: Op = Op("erfc", math.erfc, (lambda y, x: -2.0 / math.sqrt(math.pi) * gaussian(x),), "1 - erf(x)", native="erfc")
 normal_pdf: Op = Op("normal_pdf", lambda x: ieee.exp_minus(0.5, x) / math.sqrt(2.0 * math.pi), (lambda y, x: -x * y,),
     "density of the standard normal distribution", symbol="φ", latex=r"\varphi\left({0}\right)",
     analytic=lambda x: cmath.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi),
-    native=lambda x: exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi))
+    native=lambda x: _exp_minus_native(0.5, x) / math.sqrt(2.0 * math.pi))
 normal_cdf: Op = Op("normal_cdf", ieee.normal_cdf, (lambda y, x: normal_pdf(x),),
     "distribution function of the standard normal distribution", symbol="Φ", latex=r"\Phi\left({0}\right)",
-    native=lambda x: 0.5 * erfc(-math.sqrt(0.5) * x))
+    native=_normal_cdf_native)
 
 # activations
 identity: Op = Op("identity", lambda x: x, (1.0,), "x: the activation of a linear layer", symbol="id", latex="{0:5}",
     analytic=lambda x: x, native=lambda x: x)
 sigmoid: Op = Op("sigmoid", ieee.sigmoid, (lambda y, x: y * sigmoid(-x),), "1 / (1 + e^-x)", symbol="σ",
     latex=r"\sigma\left({0}\right)", analytic=lambda x: 1.0 / (1.0 + cmath.exp(-x)),
-    native=lambda x: 1.0 / (1.0 + exp(-x)))
+    native=_sigmoid_native)
 log_sigmoid: Op = Op("log_sigmoid", lambda x: -ieee.softplus(-x), (lambda y, x: sigmoid(-x),), "log sigmoid(x)",
     symbol="log σ", latex=r"\ln\sigma\left({0}\right)", native=lambda x: -softplus(-x))
 softplus: Op = Op("softplus", ieee.softplus, (lambda y, x: sigmoid(x),), "log(1 + e^x)",
