@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
+from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -89,24 +90,23 @@ def arrange(pic: Picture, plan: Plan, answer: dict[str, Any], rankdir: str) -> L
     """The layout of a picture by the answer of `dot -Tjson`: columns and clusters as Graphviz has them; stacks of
     leaves put into the order of the formula; arrows between neighbouring columns led straight into their boxes."""
     turn = _transposed if rankdir == "TB" else _same
-    slots: dict[str, Slot] = {}
-    groups: Groups = {}
-    for item in answer["objects"]:
-        name = item["name"]
-        if name in pic.groups:
-            left, bottom, right, top = map(float, item["bb"].split(","))
-            groups[pic.groups[name]] = turn((left, -top)), turn((right, -bottom))
-        elif name.startswith("n"):
-            box = pic.boxes[int(name[1:])]
-            slots[name] = Slot(box.scope, turn(position(item["pos"])), turn((box.width, box.height)))
-        elif name.startswith("d"):
-            head = int(name[1:].partition("_")[0])
-            slots[name] = Slot(pic.boxes[head].scope, turn(position(item["pos"])), (0.0, DOOR))
+    items = {item["name"]: item for item in answer["objects"]}
+    groups = {}
+    for name, scope in pic.groups.items():
+        left, bottom, right, top = map(float, items[name]["bb"].split(","))
+        groups[scope] = turn((left, -top)), turn((right, -bottom))
+    slots = {}
+    for i, box in enumerate(pic.boxes):
+        slots[f"n{i}"] = Slot(box.scope, turn(position(items[f"n{i}"]["pos"])), turn((box.width, box.height)))
+    for arrow in pic.arrows:
+        if arrow.id in plan.doors:
+            middle = turn(position(items[arrow.door]["pos"]))
+            slots[arrow.door] = Slot(pic.boxes[arrow.head].scope, middle, (0.0, DOOR))
     columns = Columns(slots.values())
     if _regular(pic, plan, slots, columns):
         _sort_leaves(pic, plan, slots)
         _sort_groups(pic, plan, groups, slots)
-        _sort_later_columns(pic, slots)
+        _sort_columns(pic, slots)
     curves = {edge["id"]: edge for edge in answer.get("edges", ()) if "id" in edge}
     routes = Router(pic, plan.doors, slots, groups, columns, curves, turn).routes
     return Layout(
@@ -150,7 +150,7 @@ def _sort_leaves(pic: Picture, plan: Plan, slots: dict[str, Slot]) -> None:
     for key, boxes in leaves.items():
         ranked = [((k + 0.5) / len(kind), slot) for kind in (boxes, doors[key]) for k, slot in enumerate(kind)]
         stack = [slot for _, slot in sorted(ranked, key=lambda pair: pair[0])]
-        top, bottom = min(slot.top for slot in stack), max(slot.bottom for slot in stack)
+        top, bottom = _extent(stack)
         inside = [slot for slot in slots.values() if slot.u == key[1] and top < slot.v < bottom]
         if len(inside) > len(stack):
             continue
@@ -190,8 +190,8 @@ def _shift(scope: tuple[str, ...], by: float, groups: Groups, slots: dict[str, S
             groups[inner] = (u0, v0 + by), (u1, v1 + by)
 
 
-def _sort_later_columns(pic: Picture, slots: dict[str, Slot]) -> None:
-    """Within a group: boxes in the order of their operands, and centred on the first column."""
+def _sort_columns(pic: Picture, slots: dict[str, Slot]) -> None:
+    """The columns within a group: boxes in the order of their operands, columns centred on each other."""
     operands: dict[Slot, list[Slot]] = defaultdict(list)
     for arrow in pic.arrows:
         operands[slots[f"n{arrow.head}"]].append(slots[f"n{arrow.tail}"])
@@ -199,24 +199,26 @@ def _sort_later_columns(pic: Picture, slots: dict[str, Slot]) -> None:
     for slot in slots.values():
         columns[slot.scope][slot.u].append(slot)
     for scope, stacks in columns.items():
-        if not scope or any(inner[:-1] == scope for inner in columns):
-            continue
-        first, *later = (stacks[u] for u in sorted(stacks))
-        middle = (min(slot.top for slot in first) + max(slot.bottom for slot in first)) / 2
-        for stack in later:
-            if all(operands[slot] for slot in stack):
+        if not scope or any(scope == inner[: len(scope)] != inner for inner in columns):
+            continue  # no group, or one with groups inside
+        top, bottom = _extent(itertools.chain.from_iterable(stacks.values()))
+        for u in sorted(stacks):
+            stack = sorted(stacks[u], key=lambda slot: slot.v)
+            if u > min(stacks) and all(operands[slot] for slot in stack):
                 stack.sort(key=lambda slot: fmean(operand.v for operand in operands[slot]))
-                half = (max(slot.bottom for slot in stack) - min(slot.top for slot in stack)) / 2
-                for slot, v in zip(stack, _stacked([slot.breadth for slot in stack], middle - half, middle + half)):
-                    slot.v = v
+            begin, end = _extent(stack)
+            shift = (top + bottom - begin - end) / 2
+            for slot, v in zip(stack, _stacked([slot.breadth for slot in stack], begin + shift, end + shift)):
+                slot.v = v
+
+
+def _extent(slots: Iterable[Slot]) -> tuple[float, float]:
+    ends = [(slot.top, slot.bottom) for slot in slots]
+    return min(top for top, _ in ends), max(bottom for _, bottom in ends)
 
 
 def _stacked(breadths: list[float], top: float, bottom: float) -> list[float]:
     """The middles of things of these breadths that fill the room from `top` to `bottom`, evenly apart."""
     gap = (bottom - top - sum(breadths)) / max(1, len(breadths) - 1)
-    middles = []
-    top = top if len(breadths) > 1 else (top + bottom - breadths[0]) / 2
-    for breadth in breadths:
-        middles.append(top + breadth / 2)
-        top += breadth + gap
-    return middles
+    ends = itertools.accumulate((breadth + gap for breadth in breadths), initial=top)
+    return [end + breadth / 2 for end, breadth in zip(ends, breadths)]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from html import escape
 from typing import Any
-from xml.sax.saxutils import escape
 
 from tinygrad_sq.study.layout import Layout
 from tinygrad_sq.study.picture import (
