@@ -106,6 +106,7 @@ def test_names_are_those_of_python() -> None:
         ("x + 1" + "0" * 400, "too large for a float"),
         ("1" * 5000, "formula, column "),
         ("x\0", "null bytes"),
+        ("x\udcff", "formula, column 2: no character"),
         ("1j", "expected names, numbers"),
         ("True", "expected names, numbers"),
         ("(" * 100 + "x" + ")" * 100 + "+" + "-" * 5000 + "x", "nested too deeply"),

@@ -36,6 +36,8 @@ def evaluate(formula: str, variables: Mapping[str, Value | float]) -> Value | fl
         result: Value | float | list[Any] = _Evaluation(text, given).value(tree)
     except SyntaxError as error:
         raise FormulaError(f"formula, column {error.offset or len(text) + 1}: {error.msg}") from None
+    except UnicodeEncodeError as error:  # bytes of the command line that are not UTF-8
+        raise FormulaError(f"formula, column {error.start + 1}: no character") from None
     except (RecursionError, MemoryError):
         raise FormulaError("the formula is nested too deeply") from None
     if unused:
