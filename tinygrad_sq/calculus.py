@@ -13,7 +13,7 @@ from typing import Any
 
 from tinygrad_sq import table
 from tinygrad_sq.graph import topological_order
-from tinygrad_sq.tree import flatten
+from tinygrad_sq.tree import flatten, flatten_like
 from tinygrad_sq.value import NOTHING, Value, adjoints, chain_rule, context_with, record, recorded_partials
 
 # --- the chain rule on Values ---
@@ -281,10 +281,6 @@ def hvp(f: Callable[[Any], Any], x: Any, v: Any) -> Any:
     return jvp(grad(f), x, v)[1]
 
 
-def _like(tree: Any, model: Any, name: str) -> list[Any]:
+def _like(tree: Any, model: Any, name: str) -> list[Value | float]:
     """The scalars of `tree`, which must have the structure of `model`."""
-    leaves, _ = flatten(tree)
-    expected, rebuild = flatten(model)
-    if len(leaves) != len(expected) or flatten(rebuild(leaves))[0] != leaves:
-        raise ValueError(f"{name} has {len(leaves)} scalars, expected {len(expected)}")
-    return [leaf if isinstance(leaf, Value) else table.number(leaf) for leaf in leaves]
+    return [leaf if isinstance(leaf, Value) else table.number(leaf) for leaf in flatten_like(tree, model, name)]

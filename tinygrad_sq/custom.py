@@ -8,6 +8,7 @@ from typing import Any
 
 from tinygrad_sq.gradcheck import gradcheck
 from tinygrad_sq.table import Interval, Op, Partial, rows
+from tinygrad_sq.value import record
 
 
 def custom_op(
@@ -34,7 +35,7 @@ def custom_op(
     try:
         if check:
             for point in _points(op):
-                if not (report := gradcheck(op, point)):
+                if not (report := gradcheck(lambda *xs: record(op, xs), point)):
                     raise ValueError(f"the partials of {name!r} are not its derivatives:\n{report}")
     except BaseException:
         del rows[name]
@@ -44,7 +45,7 @@ def custom_op(
 
 def _points(op: Op) -> Iterator[list[float]]:
     """Points of the domain at some distance from the nearest kink."""
-    n = op.arity if isinstance(op.arity, int) else max(op.arity.start, 3)
+    n = op.arity if isinstance(op.arity, int) else op.arity[:3][-1]
     domain = op.domain if len(op.domain) == n else op.domain * n
     for k in range(len(_STEPS)):
         point = [_at(interval, _STEPS[(k + i) % len(_STEPS)]) for i, interval in enumerate(domain)]

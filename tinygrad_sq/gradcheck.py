@@ -73,22 +73,33 @@ def gradcheck(f: Callable[..., Any], xs: Sequence[Any], order: int = 2) -> Repor
 
     y, variables = evaluate(point)
     first = gradient(y, variables)
-    checks = _check("f", y, variables, first, lambda at: evaluate(at)[0].data)
+    size = _size(y, *first)
+    checks = _check("f", y, variables, first, lambda at: evaluate(at)[0].data, size)
     if order > 1:
         for i, g in enumerate(first):
 
             def component(at: Sequence[float], i: int = i) -> float:
                 return gradient(*evaluate(at))[i].data
 
-            checks += _check(f"∂f/∂{names[i]}", g, variables, gradient(g, variables), component)
+            second = gradient(g, variables)
+            checks += _check(f"∂f/∂{names[i]}", g, variables, second, component, max(size, _size(*second)))
     return Report(checks)
 
 
+def _size(*values: Value) -> float:
+    """The largest magnitude in play, to which rounding errors are relative."""
+    return max([0.0, *(abs(v.data) for v in values if math.isfinite(v.data))])
+
+
 def _check(
-    name: str, y: Value, variables: list[Value], derivatives: list[Value], f: Callable[[Sequence[float]], float]
+    name: str,
+    y: Value,
+    variables: list[Value],
+    derivatives: list[Value],
+    f: Callable[[Sequence[float]], float],
+    size: float,
 ) -> list[Check]:
     point = [v.data for v in variables]
-    size = max([1e-300, *(abs(d.data) for d in derivatives if math.isfinite(d.data))])
     checks = []
     for i, (x, derivative) in enumerate(zip(variables, derivatives)):
         method = "complex step"
@@ -127,17 +138,25 @@ def _complex_step(y: Value, x: Value, h: float = 1e-30) -> float | None:
 
 
 def _differences(f: Callable[[float], float], x: float) -> tuple[float, float]:
-    """f'(x) from central differences with steps h, h/2, h/4, ..., extrapolated to h = 0, and an error estimate."""
-    h = abs(x) / 32.0 or 1.0 / 32.0
-    best, uncertainty = math.nan, math.inf
+    """f'(x) from central differences with steps h, h/2, h/4, ..., extrapolated to h = 0, and an error estimate.
+
+    The estimate is the spread of the extrapolation and what the rounding of f does to it, which grows as h shrinks.
+    """
+    h = max(abs(x), 1.0) / 32.0
+    best, uncertainty, size = math.nan, math.inf, 0.0
     previous: list[float] = []
-    for _ in range(12):
-        row = [(f(x + h) - f(x - h)) / ((x + h) - (x - h))]
-        for k, coarse in enumerate(previous, 1):
+    for _ in range(40):
+        ahead, behind = f(x + h), f(x - h)
+        row = [(ahead - behind) / ((x + h) - (x - h))]
+        size = max([size, *(abs(y) for y in (ahead, behind) if math.isfinite(y))])
+        rounding = math.ulp(size) / h
+        if rounding >= uncertainty:
+            break
+        for k, coarse in enumerate(previous[:8], 1):
             row.append(row[-1] + (row[-1] - coarse) / (4.0**k - 1.0))
-            spread = max(abs(row[-1] - row[-2]), abs(row[-1] - coarse))
-            if spread <= uncertainty:
-                best, uncertainty = row[-1], spread
+            error = max(abs(row[-1] - row[-2]), abs(row[-1] - coarse)) + rounding
+            if error <= uncertainty:
+                best, uncertainty = row[-1], error
         previous = row
         h /= 2.0
     return best, uncertainty

@@ -11,8 +11,9 @@ from tinygrad_sq.value import Value, record
 def replay(y: Value, inputs: Mapping[Value, Value | float] | None = None) -> Value:
     """y as a new graph, in which each leaf (or other node) that `inputs` names is replaced by what it says there.
 
-    A number becomes a leaf with the old one's label. Leaves that are not named stay the same objects and count with
-    their present data. What the function would branch on is not evaluated again: the graph keeps the branch it took.
+    A number becomes a leaf with the old one's label and scope. Leaves that are not named stay the same objects and
+    count with their present data. What the function would branch on is not evaluated again: the graph keeps the branch
+    it took.
 
     Raises KeyError for an input that y does not depend on.
     """
@@ -20,8 +21,11 @@ def replay(y: Value, inputs: Mapping[Value, Value | float] | None = None) -> Val
     inputs = inputs or {}
     new: dict[Value, Value] = {}
     for old, x in inputs.items():
-        new[old] = x if isinstance(x, Value) else Value(x, old.label)
-        new[old].scope = new[old].scope or old.scope
+        if isinstance(x, Value):
+            new[old] = x
+        else:
+            new[old] = Value(x, old.label)
+            new[old].scope = old.scope
     unknown = inputs.keys() - set(order)
     if unknown:
         raise KeyError(f"{y.label or 'the graph'} does not depend on {', '.join(map(repr, unknown))}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 Rebuild = Callable[[list[Any]], Any]
@@ -18,9 +18,39 @@ def flatten(tree: Any) -> tuple[list[Any], Rebuild]:
     return leaves, lambda values: _build(plan, iter(values))
 
 
+def flatten_like(tree: Any, model: Any, name: str) -> list[Any]:
+    """The scalars of `tree` in the order of those of `model`, which has the same structure.
+
+    Lists, tuples and arrays may stand for one another. Raises ValueError that says where, in `name`, the two differ.
+    """
+    tree, model = _listed(tree), _listed(model)
+    got = f"got {'an' if type(tree) is int else 'a'} {type(tree).__name__}"
+    if isinstance(model, Mapping):
+        if not isinstance(tree, Mapping):
+            raise ValueError(f"{name}: expected a dict with the keys {_quoted(model)}, {got}")
+        if tree.keys() != model.keys():
+            raise ValueError(f"{name}: expected the keys {_quoted(model)}, got {_quoted(tree)}")
+        return [leaf for key in model for leaf in flatten_like(tree[key], model[key], f"{name}[{key!r}]")]
+    if isinstance(model, (list, tuple)):
+        if not isinstance(tree, (list, tuple)) or len(tree) != len(model):
+            of = f" of {len(tree)}" if isinstance(tree, (list, tuple)) else ""
+            raise ValueError(f"{name}: expected a list of {len(model)}, {got}{of}")
+        return [leaf for i, pair in enumerate(zip(tree, model)) for leaf in flatten_like(*pair, f"{name}[{i}]")]
+    if isinstance(tree, (Mapping, list, tuple)):
+        raise ValueError(f"{name}: expected a scalar, {got}")
+    return [tree]
+
+
+def _quoted(keys: Iterable[Any]) -> str:
+    return ", ".join(map(repr, keys))
+
+
+def _listed(tree: Any) -> Any:
+    return tree.tolist() if getattr(tree, "shape", ()) != () else tree
+
+
 def _plan(tree: Any, leaves: list[Any]) -> Any:
-    if getattr(tree, "shape", ()) != ():
-        tree = tree.tolist()
+    tree = _listed(tree)
     if isinstance(tree, Mapping):
         return dict, [(key, _plan(branch, leaves)) for key, branch in tree.items()]
     if isinstance(tree, (list, tuple)):
