@@ -24,8 +24,8 @@ def gradient(y: Value, xs: Iterable[Value], upstream: Value | float = 1.0) -> li
 
     Each is Σ (∂y/∂user)(∂user/∂x) over the users of x [E6c], one `dot`, and is named ∂y/∂x where y and x have names.
     A product with 1 or -1 and a sum of one term are not written out; nothing is simplified that could turn a NaN or an
-    inf into a number. An x that y does not depend on has gradient 0. With `upstream`, all are multiplied by it: they are
-    the gradients of J, of which ∂J/∂y is upstream.
+    inf into a number. An x that y does not depend on has gradient 0. With `upstream`, all are multiplied by it: they
+    are the gradients of J, of which ∂J/∂y is upstream.
 
     Raises TypeError for what is not a Value, ValueError if data was changed after the forward pass (see `replay`).
     """
