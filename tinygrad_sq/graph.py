@@ -22,21 +22,19 @@ def topological_order(*roots: N) -> list[N]:
     """
     order: list[N] = []
     seen: set[N] = set()
-    for root in roots:
-        if root in seen:
-            continue
-        seen.add(root)
-        stack = [(root, iter(root.args))]
-        while stack:
-            node, unvisited = stack[-1]
-            for arg in unvisited:
-                if arg not in seen and isinstance(arg, Node):
-                    seen.add(arg)  # type: ignore[arg-type]
-                    if not seen.issuperset(arg.args):
-                        stack.append((arg, iter(arg.args)))  # type: ignore[arg-type]
-                        break
-                    order.append(arg)  # type: ignore[arg-type]
-            else:
-                stack.pop()
+    stack: list[N | None] = list(reversed(roots))
+    while stack:
+        node = stack.pop()
+        if node is None:  # every operand of the node below is in order
+            order.append(stack.pop())  # type: ignore[arg-type]
+        elif node not in seen:
+            seen.add(node)
+            if seen.issuperset(node.args):
                 order.append(node)
+                continue
+            stack.append(node)
+            stack.append(None)
+            for arg in reversed(node.args):
+                if arg not in seen and isinstance(arg, Node):
+                    stack.append(arg)  # type: ignore[arg-type]
     return order

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 from tinygrad_sq import table
@@ -187,13 +187,28 @@ def adjoints(y: Value) -> dict[Value, float]:
 _Origins: TypeAlias = "WeakKeyDictionary[Value, str]"
 
 
-class _Context(NamedTuple):
-    """What `no_grad`, `detect_anomaly` and `scope` set, for the present thread or task alone."""
+class _Context:
+    """What `no_grad`, `detect_anomaly` and `scope` set, for the present thread or task alone.
 
-    recording: bool = True
-    origins: _Origins | None = None  # under detect_anomaly: the line that made each node
-    scope: tuple[str, ...] = ()
-    node_type: type[Value] = Value  # while compile traces: nodes that refuse to be branched on
+    recording  whether operands and partials are kept
+    origins    under detect_anomaly, the line that made each node
+    scope      the scope of what is made
+    node_type  while compile traces, nodes that refuse to be branched on
+    """
+
+    __slots__ = ("recording", "origins", "scope", "node_type")  # not a NamedTuple: each node reads them all
+
+    def __init__(
+        self,
+        recording: bool = True,
+        origins: _Origins | None = None,
+        scope: tuple[str, ...] = (),
+        node_type: type[Value] = Value,
+    ) -> None:
+        self.recording = recording
+        self.origins = origins
+        self.scope = scope
+        self.node_type = node_type
 
 
 _context = ContextVar("tinygrad_sq", default=_Context())  # noqa: B039
@@ -201,7 +216,8 @@ _context = ContextVar("tinygrad_sq", default=_Context())  # noqa: B039
 
 @contextmanager
 def context_with(**changes: Any) -> Iterator[None]:
-    token = _context.set(_context.get()._replace(**changes))
+    present = {name: getattr(_context.get(), name) for name in _Context.__slots__}
+    token = _context.set(_Context(**present | changes))
     try:
         yield
     finally:
