@@ -134,6 +134,16 @@ class Kernel:
         """Add to `outputs`, or fill it per sample: with the samples numbered in `order`, all of them if it is None."""
         if order is None:
             order = np.arange(batch.samples, dtype=np.int64)
+        self._run(batch, data, outputs, weight, order)
+        ragged = len(order) % self.block
+        if ragged and self.mode is not Mode.EACH and not np.isfinite(outputs).all():
+            # The rest of the last block has weight 0, and 0 times inf is NaN: give each such sample a whole block.
+            outputs[:] = 0.0
+            if len(order) > ragged:
+                self._run(batch, data, outputs, weight, order[:-ragged])
+            self._run(batch, data, outputs, weight / self.block, np.repeat(order[-ragged:], self.block))
+
+    def _run(self, batch: Batch, data: Array, outputs: Array, weight: float, order: Array) -> None:
         m, lanes = len(order), self._lanes
         if self._pool is None or m < 2 * self.block * len(lanes) or self.mode is Mode.EACH:
             lanes[0].run(batch, data, outputs, weight, order, 0, m)

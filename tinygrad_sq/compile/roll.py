@@ -7,6 +7,7 @@ is a loop around a loop, and so on until nothing changes. A group without such a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import NamedTuple, TypeAlias
@@ -142,8 +143,9 @@ class _Roller:
         # An output that nothing else uses leaves as it is computed; the others are copied out in the end.
         sinks: dict[int, int] = {}
         copies: list[tuple[int, Operand]] = []
+        times = Counter(root for root in tape.roots if isinstance(root, int))
         for k, root in enumerate(tape.roots):
-            if isinstance(root, int) and root in varies and root not in used and root not in sinks and depth[root]:
+            if isinstance(root, int) and root in varies and root not in used and times[root] == 1 and depth[root]:
                 sinks[root] = k
             else:
                 copies.append((k, root))
