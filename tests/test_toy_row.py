@@ -58,7 +58,7 @@ def test_picture(cube: Op) -> None:
     """Its symbol and its local derivative are drawn."""
     y = cube(Value(2.0, "x"))
     y.backward()
-    for picture in (draw_dot(y).source, to_svg(y)):
+    for picture in (draw_dot(y).source, to_svg(y), y._repr_svg_() or ""):
         assert "x³" in picture
         assert "12" in picture
 
