@@ -225,7 +225,7 @@ def _dot_operands(w: Iterable[Any], x: Iterable[Any], b: Any = 0.0) -> tuple[Any
 
 def _dot_partials(z: Any, *xs: Any) -> tuple[Any, ...]:
     n = len(xs) // 2
-    return (*xs[n:-1], *xs[:n], 1.0)
+    return xs[n:-1] + xs[:n] + (1.0,)
 
 
 def _pow_native(x: Any, y: Any) -> Any:
@@ -317,7 +317,7 @@ add: Op = Op("add", lambda x, y: x + y, (1.0, 1.0), "x + y", symbol="+", arity=2
 sub: Op = Op("sub", lambda x, y: x - y, (1.0, -1.0), "x - y", symbol="−", arity=2, method=False,
     text="{0:1} - {1:2}", latex="{0:1} - {1:2}", precedence=1, analytic=operator.sub, native="fsub",
     products=lambda x, y: ([(1.0, x), (-1.0, y)], 0.0))
-mul: Op = Op("mul", lambda x, y: x * y, (lambda z, x, y: y, lambda z, x, y: x), "x y", symbol="×", arity=2,
+mul: Op = Op("mul", lambda x, y: x * y, lambda z, x, y: (y, x), "x y", symbol="×", arity=2,
     method=False, text="{0:2} * {1:2}", latex=r"{0:2} \cdot {1:2}", precedence=2, analytic=operator.mul, native="fmul",
     products=lambda x, y: ([(x, y)], 0.0))
 div: Op = Op("div", ieee.div, (lambda z, x, y: 1.0 / y, lambda z, x, y: -z / y), "x / y", symbol="÷",
