@@ -396,7 +396,7 @@ atanh: Op = Op("atanh", ieee.atanh,
     "inverse hyperbolic tangent", domain=(UNIT,), analytic=cmath.atanh, native="atanh")
 
 # the normal distribution
-gaussian: Op = Op("gaussian", lambda x: ieee.exp_minus(1.0, x), (lambda y, x: -2.0 * x * y,), "exp(-x²)",
+gaussian: Op = Op("gaussian", lambda x: ieee.exp_minus(1.0, x), (lambda y, x: -2.0 * (x * y),), "exp(-x²)",
     latex="e^{{-{0:5}^2}}", latex_precedence=4, analytic=lambda x: cmath.exp(-x * x),
     native=lambda x: _exp_minus_native(1.0, x))
 erf: Op = Op("erf", math.erf, (lambda y, x: 2.0 / math.sqrt(math.pi) * gaussian(x),), "the error function",
@@ -453,7 +453,7 @@ abs: Op = Op("abs", math.fabs, (lambda y, x: sign(x),), "|x|", symbol="|x|", tex
 sign: Op = Op("sign", ieee.sign, (0.0,), "-1, 0 or 1", kink=math.fabs,
     native=lambda x: where(less(0.0, x), 1.0, where(less(x, 0.0), -1.0, x)))
 step: Op = Op("step", ieee.step, (0.0,), "1 where x > 0, else 0",
-    kink=math.fabs, native=lambda x: where(equal(x, x), less(0.0, x), x))
+    kink=math.fabs, native=lambda x: less(0.0, x))
 floor: Op = Op("floor", ieee.floor, (0.0,), "the largest integer not above x",
     latex=r"\left\lfloor {0} \right\rfloor", kink=lambda x: math.fabs(x - math.floor(x + 0.5)), native="llvm.floor")
 round: Op = Op("round", ieee.round, (0.0,),
