@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -22,7 +23,9 @@ def to_text(v: Value) -> str:
     Named values inside are left as names. Long or repeated parts are named t1, t2, ... and follow on lines of their
     own, so the text is never longer than the graph.
     """
-    (name, formula), *parts = _lines(v, lambda op: op.text, lambda op: op.precedence, _plain, lambda k: f"t{k}")
+    (name, formula), *parts = _lines(
+        v, lambda op: op.text, lambda op: op.precedence, _plain, _number, lambda k: f"t{k}"
+    )
     value = f"{v.data:.10g}"
     first = " = ".join(dict.fromkeys([*([name] if name else []), formula, value]))
     return "\n".join([first, *(f"  where {t} = {part}" for t, part in parts)])
@@ -35,7 +38,7 @@ def to_latex(v: Value) -> str:
     derivative, typeset it: `to_latex(gradient(y, [x])[0])`.
     """
     (name, formula), *parts = _lines(
-        v, lambda op: op.latex, lambda op: op.latex_precedence, _symbol, lambda k: f"t_{{{k}}}"
+        v, lambda op: op.latex, lambda op: op.latex_precedence, _symbol, _latex_number, lambda k: f"t_{{{k}}}"
     )
     first = f"{name} = {formula}" if name and name != formula else formula
     if not parts:
@@ -60,6 +63,7 @@ def _lines(
     template: Callable[[Op], str | Callable[..., str]],
     precedence: Callable[[Op], int],
     symbol: Callable[[str], str],
+    number: Callable[[float], str],
     part_name: Callable[[int], str],
 ) -> list[tuple[str, str]]:
     """(name, formula) of the root, then of each part with a name of its own, users before what they use."""
@@ -71,8 +75,8 @@ def _lines(
         return made
 
     def constant(x: float) -> _Piece:
-        text = _number(x)
-        return piece(text, 3 if text.startswith("-") else 5)
+        text = number(x)
+        return piece(text, 2 if r"\cdot" in text else 3 if text.startswith("-") else 5)
 
     order = topological_order(root)
     uses: Counter[Value] = Counter([root])
@@ -102,6 +106,13 @@ def _lines(
 
 def _number(x: float) -> str:
     return f"{x:.6g}" if x == float(f"{x:.6g}") else repr(x)
+
+
+def _latex_number(x: float) -> str:
+    if math.isnan(x):
+        return r"\text{NaN}"
+    digits, _, exponent = _number(x).replace("inf", r"\infty").partition("e")
+    return rf"{digits} \cdot 10^{{{int(exponent)}}}" if exponent else digits
 
 
 def _plain(label: str) -> str:
