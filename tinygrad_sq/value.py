@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NoReturn, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 from tinygrad_sq import table
@@ -93,9 +93,9 @@ class Value(Methods, Node):
     def __le__(self, other: Value | float) -> bool: return _compare(operator.le, self, other)
     def __gt__(self, other: Value | float) -> bool: return _compare(operator.gt, self, other)
     def __ge__(self, other: Value | float) -> bool: return _compare(operator.ge, self, other)
-    def __bool__(self) -> bool: return bool(self.data)
-    def __float__(self) -> float: return self.data
-    def __int__(self) -> int: return int(self.data)
+    def __bool__(self) -> bool: return bool(_look(self))
+    def __float__(self) -> float: return _look(self)
+    def __int__(self) -> int: return int(_look(self))
     # fmt: on
 
     def backward(self) -> None:
@@ -109,6 +109,11 @@ class Value(Methods, Node):
                 node.grad = gradient + 0.0
             else:
                 node.grad += gradient
+
+    @property
+    def traced(self) -> bool:
+        """Whether compile is recording the graph that it belongs to, and its number is one of many to come."""
+        return _context.get().refuse is not None
 
     def detach(self) -> Value:
         """A leaf with the same data and label, of which gradients know nothing."""
@@ -193,22 +198,22 @@ class _Context:
     recording  whether operands and partials are kept
     origins    under detect_anomaly, the line that made each node
     scope      the scope of what is made
-    node_type  while compile traces, nodes that refuse to be branched on
+    refuse     while compile traces: what a comparison or conversion of a Value calls, to raise an error
     """
 
-    __slots__ = ("recording", "origins", "scope", "node_type")  # not a NamedTuple: each node reads them all
+    __slots__ = ("recording", "origins", "scope", "refuse")  # not a NamedTuple: each node reads them all
 
     def __init__(
         self,
         recording: bool = True,
         origins: _Origins | None = None,
         scope: tuple[str, ...] = (),
-        node_type: type[Value] = Value,
+        refuse: Callable[[Value], NoReturn] | None = None,
     ) -> None:
         self.recording = recording
         self.origins = origins
         self.scope = scope
-        self.node_type = node_type
+        self.refuse = refuse
 
 
 _context = ContextVar("tinygrad_sq", default=_Context())  # noqa: B039
@@ -255,7 +260,7 @@ def record(op: Op, args: tuple[Value | float, ...]) -> Value:
         xs = [arg.data if isinstance(arg, Value) else arg for arg in args]
         constants = True
     context = _context.get()
-    node = _new(context.node_type)
+    node = _new(Value)
     node.data = y = op.forward(*xs)
     node.grad = 0.0
     node.op = None
@@ -318,7 +323,7 @@ def _binary(op: Op, a: Any, b: Any) -> Value:
     context = _context.get()
     if not context.recording or context.origins is not None:
         return record(op, args)
-    node = _new(context.node_type)
+    node = _new(Value)
     node.data = z = op.forward(x, y)
     node.grad = 0.0
     node.op = op
@@ -332,9 +337,15 @@ def _binary(op: Op, a: Any, b: Any) -> Value:
     return node
 
 
+def _look(v: Value) -> float:
+    """v's number, for what leaves the graph."""
+    refuse = _context.get().refuse
+    return refuse(v) if refuse else v.data
+
+
 def _compare(relation: Callable[[float, float], bool], a: Value, b: Any) -> bool:
     try:
-        return relation(a.data, b.data if isinstance(b, Value) else number(b))
+        return relation(_look(a), b.data if isinstance(b, Value) else number(b))
     except TypeError:
         return NotImplemented  # type: ignore[no-any-return]
 

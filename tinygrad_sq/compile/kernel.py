@@ -17,7 +17,7 @@ from tinygrad_sq.compile.lower import Target, lower
 from tinygrad_sq.compile.native import Native, machine
 from tinygrad_sq.compile.roll import roll
 from tinygrad_sq.compile.tape import Tape
-from tinygrad_sq.compile.trace import Traced, trace, tracing
+from tinygrad_sq.compile.trace import trace, tracing
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.tree import flatten
 from tinygrad_sq.value import Value
@@ -93,8 +93,8 @@ class Kernel:
     ) -> None:
         clock = [time.perf_counter()]
         scalars, rebuild = flatten(tuple([a[0].tolist() for a in batch.arrays]))
-        inputs: list[Value] = [Traced(x, name) for x, name in zip(scalars, _names(f, batch))]
-        seed = Traced(1.0, "weight")
+        inputs = [Value(x, name) for x, name in zip(scalars, _names(f, batch))]
+        seed = Value(1.0, "weight")
         result, self.rebuild = flatten(trace(f, rebuild(inputs)))
         results = [y if isinstance(y, Value) else Value(y) for y in result]
         with tracing():
