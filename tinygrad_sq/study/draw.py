@@ -169,8 +169,8 @@ def _inches(points: float) -> str:
 
 
 def _add_gates(graph: graphviz.Digraph, pic: Picture, plan: Plan) -> None:
-    """An invisible gate before each column of groups: all of one column stands before it, all of the next behind it."""
-    for column in sorted(set(plan.columns.values())):
+    """An invisible gate between columns of groups: all of one column stands before it, all of the next behind it."""
+    for column in range(1, max(plan.columns.values(), default=0) + 1):
         gate = f"gate{column}"
         graph.node(gate, "", shape="point", width="0", height="0", style="invis")
         for i in plan.sinks:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from tinygrad_sq.study.picture import Picture
 from tinygrad_sq.study.route import Columns, Groups, Point, Route, Router, Slot, position
 
+ROOT_EDGE = 3.5  # from the inner to the outer one of the root's two edges
 DOOR = 4.0  # the room of a line that passes through a column
 
 
@@ -97,7 +98,9 @@ def arrange(pic: Picture, plan: Plan, answer: dict[str, Any], rankdir: str) -> L
         groups[scope] = turn((left, -top)), turn((right, -bottom))
     slots = {}
     for i, box in enumerate(pic.boxes):
-        slots[f"n{i}"] = Slot(box.scope, turn(position(items[f"n{i}"]["pos"])), turn((box.width, box.height)))
+        edge = 2 * ROOT_EDGE if i == len(pic.boxes) - 1 else 0.0
+        extent = turn((box.width + edge, box.height + edge))
+        slots[f"n{i}"] = Slot(box.scope, turn(position(items[f"n{i}"]["pos"])), extent)
     for arrow in pic.arrows:
         if arrow.id in plan.doors:
             middle = turn(position(items[arrow.door]["pos"]))

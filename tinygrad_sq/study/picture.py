@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections import Counter
 from typing import NamedTuple
 from unicodedata import east_asian_width
 
@@ -234,17 +234,18 @@ class _Atom(str):
 
 def reference(node: Value) -> str:
     """A name for a value in a sentence: its label, or else its operation on its operands' labels or numbers."""
-    if node.label:
-        return shown(node.label)
-    return formula(node) if node.op else short(node.data)
+    if node.label or not node.op:
+        return shown(node.label) or short(node.data)
+    return formula(node) if node.op.precedence == CLOSED else f"({formula(node)})"
+
+
+CLOSED = 5  # the precedence of a formula that needs no parentheses
 
 
 def formula(node: Value) -> str:
     """The operation that made a value, by the row's template, of its operands' labels (or numbers)."""
     assert node.op
-    atoms = [
-        _Atom(shown(arg.label) or f"({short(arg.data)})" if isinstance(arg, Value) else short(arg)) for arg in node.args
-    ]
+    atoms = [_Atom(shown(arg.label) or short(arg.data) if isinstance(arg, Value) else short(arg)) for arg in node.args]
     text = node.op.text
     return shown(text.format(*atoms) if isinstance(text, str) else text(*atoms), 120)
 
@@ -290,23 +291,15 @@ def _advance(character: str) -> float:
     return 0.88 if character in "mwMW@%Σ…" else 0.70 if character.isupper() or not character.isascii() else 0.54
 
 
-def count(n: int, noun: str) -> str:
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
-
-
 def description(picture: Picture) -> str:
     """The picture in a sentence or two, for those who cannot see it."""
     root = picture.boxes[-1]
-    roles = [box.role for box in picture.boxes]
-    parts = [count(roles.count(role), role) for role in _in_order(roles)]
-    sentence = f"{root.name or root.glyph} = {root.data} is computed from left to right by {', '.join(parts)}."
+    roles = Counter(box.role for box in picture.boxes)
+    parts = ", ".join(f"{n} {role}{'s' * (n > 1)}" for role, n in roles.items())
+    sentence = f"{root.name or root.glyph} = {root.data}, at the end of a graph of {parts}."
     if picture.largest is None:
         return f"{sentence} Backward has not run yet, so gradients are not shown."
     return (
         f"{sentence} Each box shows its gradient and each arrow a local derivative; the largest gradient or "
         f"contribution is {short(picture.largest)} in size."
     )
-
-
-def _in_order(roles: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(roles))

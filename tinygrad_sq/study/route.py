@@ -20,7 +20,6 @@ LABEL_GAP = 4.0
 BEND = 14.0  # the least length in which an arrow may change its level
 UNDER = 4.0  # arrows begin under their box, whose side may slant
 STUB = 3.0  # less of an arrow than this is not drawn before its label
-ROOT_EDGE = 3.5  # the outer one of the root's two edges
 
 
 class Slot:
@@ -130,9 +129,8 @@ class Router:
     def _hops(self, arrow: Arrow) -> list[_Hop]:
         tail, head = self.slots[f"n{arrow.tail}"], self.slots[f"n{arrow.head}"]
         (leaving, pitch_at_tail), (arriving, pitch_at_head) = self.leaving[arrow.id], self.arriving[arrow.id]
-        edge = ROOT_EDGE if arrow.head == len(self.pic.boxes) - 1 else 0.0
         start = tail.u + tail.length / 2 - UNDER, tail.v + leaving
-        end = head.u - head.length / 2 - edge - ARROWHEAD, head.v + arriving
+        end = head.u - head.length / 2 - ARROWHEAD, head.v + arriving
         extent, _ = self.turn((text_width(arrow.local, SMALL_SIZE), SMALL_SIZE))
         room = extent + 2 * LABEL_GAP if arrow.local else 0.0
         if arrow.id in self.doors:

@@ -6,7 +6,7 @@ import math
 from html import escape
 from typing import Any
 
-from tinygrad_sq.study.layout import Layout
+from tinygrad_sq.study.layout import ROOT_EDGE, Layout
 from tinygrad_sq.study.picture import (
     FONT_SIZE,
     GLYPH_SIZE,
@@ -130,9 +130,9 @@ def _draw_box(canvas: Canvas, box: Box, x: float, y: float, root: bool) -> None:
     rule = left + box.glyph_width
     text = rule + PADDING
     canvas.add(f'<g class="value"><title>{escape(box.tooltip)}</title>')
-    if root:
-        canvas.add(f'<path class="{box.role} outline" d="{outline(box.role, x, y, box.width + 6, box.height + 6)}"/>')
-    canvas.add(f'<path class="{box.role} outline" d="{outline(box.role, x, y, box.width, box.height)}"/>')
+    for edge in (2 * ROOT_EDGE, 0.0) if root else (0.0,):
+        path = outline(box.role, x, y, box.width + edge, box.height + edge)
+        canvas.add(f'<path class="{box.role} outline" d="{path}"/>')
     canvas.add(f'<path class="{box.role} rule" d="M{_pair((rule, top))}V{px(top + box.height)}"/>')
     canvas.text(left + box.glyph_width / 2, y + 4.5, box.glyph, "glyph" if box.role == "operation" else "name")
     name = f"<tspan>{escape(box.name)}</tspan> = " if box.name else ""
@@ -143,7 +143,7 @@ def _draw_box(canvas: Canvas, box: Box, x: float, y: float, root: bool) -> None:
         canvas.rectangle(rule + CHIP, top + ROW, width, ROW - CHIP, 2.5, f"chip {box.tone.name}")
     canvas.text(text, top + 30.0, box.gradient, "gradient" if box.tone.sign != "none" else "waiting")
     canvas.add("</g>")
-    edge = 4.0 if root else 1.0
+    edge = ROOT_EDGE + 1.0 if root else 1.0
     canvas.cover((left - edge, top - edge), (left + box.width + edge, top + box.height + edge))
 
 

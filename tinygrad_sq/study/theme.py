@@ -31,9 +31,9 @@ FILL: dict[str, tuple[str, str]] = {
     "parameter": ("#f7e4ee", "#4a2439"),
     "target": ("#fbf5b7", "#423d08"),
     "zero": ("#e8ebee", "#343b44"),
-    "nan": ("#f0e442", "#8a8000"),
+    "nan": ("#f0e442", "#6b6200"),
 } | {
-    f"{sign}{step}": (mix("#ffffff", hue, 0.05 + 0.11 * step), mix("#161b22", hue, 0.10 + 0.125 * step))
+    f"{sign}{step}": (mix("#ffffff", hue, 0.05 + 0.11 * step), mix("#161b22", hue, 0.08 + 0.12 * step))
     for sign, hue in (("pos", BLUE), ("neg", VERMILION))
     for step in range(1, STEPS + 1)
 }

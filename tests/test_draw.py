@@ -1,0 +1,738 @@
+"""Pictures: what they say, where it stands, and that any label, any graph and any Graphviz will do."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from itertools import combinations
+from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from expressions import Expression
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import expressions
+
+import tinygrad_sq
+from tinygrad_sq import MLP, Parameter, Value, clamp, half_squared_error, leaky_relu, maximum, scope, table, tanh, where
+from tinygrad_sq.graph import topological_order
+from tinygrad_sq.study import dot
+from tinygrad_sq.study.draw import draw_dot, notebook_svg, to_svg
+from tinygrad_sq.study.layout import Layout, arrange, plan
+from tinygrad_sq.study.picture import TooLargeError, picture, shown, text_width, tone
+from tinygrad_sq.study.svg import css
+from tinygrad_sq.study.theme import FILL, ROLES, STEPS, STROKE
+
+DEBIAN = shutil.which("dot")
+PURE = dot._of_graphviz_pure()
+EXECUTABLES = [path for path in (PURE, DEBIAN) if path]
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(params=EXECUTABLES, ids=lambda path: Path(path).name)
+def any_dot(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each Graphviz that is installed."""
+    monkeypatch.setenv("TINYGRAD_SQ_DOT", request.param)
+    path: str = request.param
+    return path
+
+
+def net(n_in: int, sizes: list[int], backward: bool = True) -> Value:
+    """J of one sample: inputs, layers, targets and loss, each in its scope."""
+    model = MLP(n_in, sizes, "tanh", "tanh", seed=1)
+    with scope("input"):
+        x = [Value(0.8 - 0.3 * j, f"x[{j}]") for j in range(n_in)]
+    with scope("target"):
+        y = [Value(0.5 - 0.2 * j, f"y[{j}]") for j in range(sizes[-1])]
+    h = model(x)
+    with scope("loss"):
+        J: Value = half_squared_error(h, y if len(y) > 1 else y[0])
+    J.label = "J"
+    if backward:
+        J.backward()
+    return J
+
+
+def neuron() -> Value:
+    w, x, b = Parameter(0.5, "w"), Value(1.0, "x"), Parameter(-0.2, "b")
+    y = tanh(w * x + b)
+    y.label = "y"
+    y.backward()
+    return y
+
+
+def texts(svg: str, style: str) -> list[str]:
+    return ["".join(e.itertext()) for e in ElementTree.fromstring(svg).iter(f"{SVG}text") if e.get("class") == style]
+
+
+# --- what a picture says ---
+
+
+@given(expressions())
+@settings(max_examples=30)
+def test_a_box_for_each_value_an_arrow_for_each_operand(expression: Expression) -> None:
+    """Boxes are the values in topological order; arrows are the operands that are Values, both of `a + a` too."""
+    root = expression(*expression.values())
+    root.backward()
+    order = topological_order(root)
+    pic = picture(root)
+    assert len(pic.boxes) == len(order)
+    expected = [
+        (order.index(arg), i, k)
+        for i, node in enumerate(order)
+        for k, arg in enumerate(node.args)
+        if isinstance(arg, Value)
+    ]
+    assert [(arrow.tail, arrow.head, arrow.operand) for arrow in pic.arrows] == expected
+    source = draw_dot(root).source
+    assert [f"n{i}" for i in range(len(order))] == sorted(set(re.findall(r"^\t*(n\d+) \[", source, re.M)), key=number)
+    assert len(re.findall(r"^\t*n\d+:e -> n\d+:w \[", source, re.M)) == len(expected)
+
+
+def number(name: str) -> int:
+    return int(name[1:])
+
+
+def test_words_of_a_neuron(any_dot: str) -> None:
+    """Glyph or leaf name, `name = data`, `∇ grad`, `×local` on each arrow, the chain rule in its tooltip."""
+    svg = to_svg(neuron())
+    assert texts(svg, "glyph") == ["×", "+", "tanh"]
+    assert texts(svg, "name") == ["w", "x", "b"]
+    assert texts(svg, "gradient") == ["∇ +0.9151", "∇ +0.4576", "∇ +0.9151", "∇ +0.9151", "∇ +0.9151", "∇ +1"]
+    assert "<tspan>y</tspan> = 0.2913</text>" in svg
+    local = [text.split("local", 1) for text in texts(svg, "local")]
+    assert [rest.rpartition("×")[2] for _, rest in local] == ["1", "0.5", "1", "1", "0.915"]
+    assert "<title>∂(w * x) / ∂x: upstream 0.9151 × local 0.5 = 0.4576</title>" in svg
+    assert "<title>∂y / ∂(0.5 + b): upstream 1 × local 0.9151 = 0.9151</title>" in svg
+    assert "<title>y = 0.2913126124515909\ntanh(0.3)\n∇ 1.0</title>" in svg
+
+
+def test_both_arrows_of_a_plus_a(any_dot: str) -> None:
+    """Each carries upstream × local = 1, and they are drawn apart."""
+    a = Value(2.0, "a")
+    b = a + a
+    b.backward()
+    svg = to_svg(b)
+    arrows = [e for e in ElementTree.fromstring(svg).iter(f"{SVG}g") if "arrow" in (e.get("class") or "")]
+    assert [e.findtext(f"{SVG}title") for e in arrows] == ["∂(a + a) / ∂a: upstream 1 × local 1 = 1"] * 2
+    assert len({e.find(f"{SVG}path").get("d") for e in arrows}) == 2  # type: ignore[union-attr]
+    assert texts(svg, "gradient") == ["∇ +2", "∇ +1"]
+
+
+def test_before_backward() -> None:
+    """Gradients are "not yet", not 0, and arrows have neither sign nor size."""
+    pic = picture(net(2, [2, 1], backward=False))
+    assert {box.gradient for box in pic.boxes} == {"∇ not yet"}
+    assert {box.tone.sign for box in pic.boxes} == {"none"}
+    assert {arrow.tone.name for arrow in pic.arrows} == {"zero"}
+    assert all("upstream" not in arrow.tooltip and "local" in arrow.tooltip for arrow in pic.arrows)
+    svg = to_svg(net(2, [2, 1], backward=False))
+    assert "Backward has not run yet" in svg
+    assert len(texts(svg, "waiting")) == len(pic.boxes)
+
+
+a = Value(2.0, "a")
+
+
+@pytest.mark.parametrize(
+    ("value", "glyph"),
+    [
+        (a * 2, "× 2"),
+        (2 * a, "2 ×"),
+        (1 / a, "1 ÷"),
+        (a - 0.5, "− 0.5"),
+        (a**2, "x²"),
+        (a**-0.5, "x⁻⁰·⁵"),
+        (2**a, "2ʸ"),
+        (a**a, "xʸ"),
+        (-a, "−"),
+        (leaky_relu(a), "leaky_relu(·, 0.01)"),
+        (maximum(a, 0), "max(·, 0)"),
+        (maximum(0, a, 1, 2), "max"),
+        (clamp(a, -1, 1), "clamp(·, −1, 1)"),
+        (where(a > 1, a, 2), "where(1, ·, 2)"),
+        (tinygrad_sq.logsumexp(a, 1), "log Σ exp"),
+        (tinygrad_sq.dot([a], [3.0], 1.0), "Σ w x + b"),
+    ],
+    ids=lambda p: p if isinstance(p, str) else "",
+)
+def test_constants_stand_in_the_glyph(value: Value, glyph: str) -> None:
+    """A constant is no box: it stands in its operation's glyph, where it stands in the formula."""
+    pic = picture(value)
+    assert pic.boxes[-1].glyph == glyph
+    assert [box.name or box.glyph for box in pic.boxes[:-1]] == ["a"]
+
+
+@pytest.mark.parametrize("op", table.rows.values(), ids=lambda op: op.name)
+def test_every_row_is_drawn_by_its_symbol(op: table.Op) -> None:
+    """Nothing but the row says how it is drawn."""
+    count = op.arity if isinstance(op.arity, int) else max(op.arity.start, 1)
+    root = tinygrad_sq.value.record(op, tuple(Value(0.5, f"x{i}") for i in range(count)))
+    box = picture(root).boxes[-1]
+    assert box.glyph == op.symbol
+    assert "x0" in box.tooltip
+
+
+def test_roles() -> None:
+    """A Parameter is a parameter, what is made under "target" a target, any other leaf an input; all look different."""
+    pic = picture(net(1, [1]))
+    roles = {box.name or box.glyph: box.role for box in pic.boxes}
+    assert roles["W1[0,0]"] == roles["b1[0]"] == "parameter"
+    assert roles["y[0]"] == "target"
+    assert roles["x[0]"] == "input"
+    assert roles["z2[0]"] == roles["J"] == "operation"
+    for look in (FILL, STROKE):
+        for theme in (0, 1):
+            assert len({look[role][theme] for role in ROLES}) == len(ROLES)
+    svg = to_svg(net(1, [1]))
+    shapes = {role: re.search(rf'class="{role} outline" d="([^"]*)"', svg)[1] for role in ROLES}  # type: ignore[index]
+    assert len({re.sub(r"[-\d.]+", "#", shape) for shape in shapes.values()}) == 3
+    assert "a9 9 " in shapes["parameter"]
+    assert "a1.5 1.5 " in shapes["operation"]
+    assert set(texts(svg, "caption")) >= set(ROLES)
+
+
+def test_the_root_has_two_edges() -> None:
+    """And no other box has."""
+    svg = to_svg(neuron())
+    outlines = re.findall(r'<g class="value">(.*?)</g>', svg, re.S)
+    assert [value.count(" outline") for value in outlines] == [1, 1, 1, 1, 1, 2]
+    assert draw_dot(neuron()).source.count("peripheries=2") == 1
+
+
+def test_no_gradient_flows() -> None:
+    """The branch that `where` did not take: a dashed arrow, without a number, that says so."""
+    a, b = Value(1.0, "a"), Value(2.0, "b")
+    y = where(a, a, b)
+    y.backward()
+    condition, taken, other = picture(y).arrows
+    assert (condition.tone.sign, taken.tone.sign, other.tone.sign) == ("none", "pos", "none")
+    assert (condition.local, taken.local, other.local) == ("", "×1", "")
+    assert other.tooltip == "where(a, a, b): no gradient flows to b"
+    svg = to_svg(y)
+    assert svg.count('class="arrow none') == 2
+    assert len(texts(svg, "local")) == 1
+    assert draw_dot(y).source.count("style=dashed") == 2
+
+
+@pytest.mark.parametrize(
+    ("x", "name"),
+    [
+        (1.0, "pos6"), (-1.0, "neg6"), (0.32, "pos6"), (0.31, "pos5"), (-0.11, "neg5"), (0.09, "pos4"), (0.02, "pos3"),
+        (0.005, "pos2"), (0.003, "pos1"), (-5e-324, "neg1"), (0.0, "zero"), (-0.0, "zero"), (math.inf, "pos6"),
+        (-math.inf, "neg6"), (math.nan, "nan"),
+    ],
+)  # fmt: skip
+def test_steps_of_colour(x: float, name: str) -> None:
+    """Half a decade a step, six a sign, from the largest down."""
+    assert tone(x, 1.0).name == name
+    assert tone(x * 2.0**40, 2.0**40).name == name or abs(x) < 1e-300
+
+
+def test_values_that_are_not_finite() -> None:
+    """NaN and inf are shown as such; the scale is that of what is finite."""
+    y = Value(math.nan, "n") * Value(math.inf, "i")
+    y.backward()
+    pic = picture(y)
+    assert [box.gradient for box in pic.boxes] == ["∇ +inf", "∇ nan", "∇ +1"]
+    assert [box.tone.name for box in pic.boxes] == ["pos6", "nan", "pos6"]
+    assert pic.largest == 1.0
+    assert 'class="chip nan"' in to_svg(y)
+
+
+def test_description() -> None:
+    """`<title>` and `<desc>` say in words what there is to see."""
+    root = ElementTree.fromstring(to_svg(neuron()))
+    assert root.findtext(f"{SVG}title") == "Computation graph of y"
+    assert root.findtext(f"{SVG}desc") == (
+        "y = 0.2913, at the end of a graph of 2 parameters, 1 input, 3 operations. Each box shows its gradient and "
+        "each arrow a local derivative; the largest gradient or contribution is 1 in size."
+    )
+    assert root.get("role") == "img"
+    assert root.get("width") is root.get("height") is None
+    assert len(root.get("viewBox", "").split()) == 4
+
+
+# --- labels ---
+
+HOSTILE = [
+    "</text><script>alert(1)</script>",
+    "a\"b\\n\\N\\G{x}|y<&>'",
+    "权重\n矩阵",
+    "\x00\x1b\ud800]]>",
+    "<b>bold</b>",
+    "--><!--",
+]
+
+
+@pytest.mark.parametrize("label", HOSTILE)
+def test_labels_are_text(label: str, any_dot: str) -> None:
+    """Whatever a label is, it is shown as text: of a leaf, of an operation, of a group, in tooltips."""
+    with scope(label):
+        x = Value(1.0, label)
+        y = x * 2
+        y.label = label
+    y.backward()
+    svg = to_svg(y)
+    root = ElementTree.fromstring(svg)
+    assert {e.tag.removeprefix(SVG) for e in root.iter()} <= {
+        "svg", "title", "desc", "style", "rect", "g", "path", "polygon", "text", "tspan"
+    }  # fmt: skip
+    assert texts(svg, "name") == [shown(label)]
+    assert shown(label) in texts(svg, "caption")
+    assert f"{shown(label)} = 2" in ["".join(e.itertext()) for e in root.iter(f"{SVG}text")]
+    assert b"</svg>" in dot.run(draw_dot(y).source, "svg")
+
+
+@given(st.text())
+def test_shown_labels_are_printable(label: str) -> None:
+    """One line, not too long, and only characters that XML 1.0 has."""
+    line = shown(label)
+    assert len(line) <= 24
+    assert ElementTree.fromstring(f"<a>{line.replace('&', '&amp;').replace('<', '&lt;')}</a>").text == (line or None)
+    assert "\n" not in line
+
+
+def test_wide_characters_get_room() -> None:
+    """A Chinese character is about as wide as two Latin ones."""
+    assert text_width("权重", 10.0) >= 20.0 > text_width("ab", 10.0)
+    narrow, wide = (picture(Value(1.0, label)).boxes[0].width for label in ("abcd", "权重矩阵"))
+    assert wide > narrow + 10.0
+
+
+# --- where it stands ---
+
+
+def laid_out(root: Value, rankdir: str) -> Any:
+    """What Graphviz answers."""
+    return json.loads(dot.run(draw_dot(root, rankdir=rankdir).source, "json"))
+
+
+def check_layout(root: Value, rankdir: str, answer: Any) -> Layout:
+    """Boxes do not overlap, stand in their groups, and arrows lead from box to box."""
+    pic = picture(root)
+    layout = arrange(pic, plan(pic), answer, rankdir)
+    extents = [
+        (x - box.width / 2, y - box.height / 2, x + box.width / 2, y + box.height / 2)
+        for box, (x, y) in zip(pic.boxes, layout.boxes)
+    ]
+    for (l0, t0, r0, b0), (l1, t1, r1, b1) in combinations(extents, 2):
+        assert r0 <= l1 or r1 <= l0 or b0 <= t1 or b1 <= t0
+    for box, (left, top, right, bottom) in zip(pic.boxes, extents):
+        for scope_ in pic.groups.values():
+            (x0, y0), (x1, y1) = layout.groups[scope_]
+            x0, x1, y0, y1 = min(x0, x1), max(x0, x1), min(y0, y1), max(y0, y1)
+            if box.scope[: len(scope_)] == scope_:
+                assert x0 < left < right < x1
+                assert y0 < top < bottom < y1
+            else:
+                assert right <= x0 or x1 <= left or bottom <= y0 or y1 <= top
+    for arrow, route in zip(pic.arrows, layout.routes):
+        left, top, right, bottom = extents[arrow.head]
+        x, y = route.tip
+        assert left - 4.0 <= x <= right + 4.0
+        assert top - 4.0 <= y <= bottom + 4.0
+        left, top, right, bottom = extents[arrow.tail]
+        x, y = route.strokes[0][0]
+        assert top <= y <= bottom if rankdir == "LR" else left <= x <= right
+    return layout
+
+
+@pytest.mark.parametrize("rankdir", ["LR", "TB"])
+@pytest.mark.parametrize("sizes", [[1], [3, 1], [4, 4, 2], [8, 3]], ids=str)
+def test_nets(sizes: list[int], rankdir: str, any_dot: str) -> None:
+    """Layers in columns, neurons in the order of their index, leaves in that of the formula, no arrow turns back."""
+    root = net(2, sizes)
+    pic = picture(root)
+    layout = check_layout(root, rankdir, laid_out(root, rankdir))
+    u, v = (0, 1) if rankdir == "LR" else (1, 0)
+    place = {box.name or box.glyph: point for box, point in zip(pic.boxes, layout.boxes) if box.scope != ("loss",)}
+    n_in = 2
+    for l, size in enumerate(sizes, 1):
+        for letter in (f"z{l + 1}", f"a{l + 1}", f"b{l}"):
+            units = [place[f"{letter}[{i}]"] for i in range(size)]
+            assert len({point[u] for point in units}) == 1
+            assert [point[v] for point in units] == sorted(point[v] for point in units)
+        for i in range(size):
+            leaves = [place[f"W{l}[{i},{j}]"] for j in range(n_in)] + [place[f"b{l}[{i}]"]]
+            assert [point[v] for point in leaves] == sorted(point[v] for point in leaves)
+            assert place[f"z{l + 1}[{i}]"][v] == pytest.approx(place[f"a{l + 1}[{i}]"][v])
+            assert leaves[0][v] <= place[f"z{l + 1}[{i}]"][v] <= leaves[-1][v]
+        n_in = size
+    columns = [
+        place["x[0]"][u],
+        *(place[f"{name}[0]"][u] for l in range(1, len(sizes) + 1) for name in (f"z{l + 1}", f"a{l + 1}")),
+    ]
+    assert columns == sorted(columns)
+    for route in layout.routes:
+        along = [point[u] for stroke in route.strokes for point in stroke]
+        assert along == sorted(along)
+        assert route.label is not None
+
+
+def skip_connection() -> Value:
+    with scope("input"):
+        x = [Value(v, f"x{i}") for i, v in enumerate((0.5, -0.3, 0.8))]
+    with scope("block 1"):
+        u = [tanh(v * 2) for v in x]
+    with scope("block 2"):
+        w = [tanh(t) + 0.5 for t in u]
+    with scope("block 3"):
+        return tinygrad_sq.total([p + q for p, q in zip(w, x)])
+
+
+def attention() -> Value:
+    with scope("input"):
+        x = [Value(0.5, "x0"), Value(-0.3, "x1")]
+    heads = []
+    with scope("attention"):
+        shared = Parameter(0.7, "shared")
+        for k in range(2):
+            with scope(f"head {k}"):
+                q = [Parameter(0.2 * j, f"q{k}[{j}]") for j in range(2)]
+                heads.append(tinygrad_sq.dot([a * b for a, b in zip(q, x)], q, shared))
+        with scope("mix"):
+            return heads[0] * heads[1]
+
+
+def circular_scopes() -> Value:
+    with scope("A"):
+        a = Value(1.0, "a")
+        b = a * 2
+    with scope("B"):
+        c = b + 1
+    with scope("A"):
+        return c * a
+
+
+def unscoped_between() -> Value:
+    with scope("A"):
+        a = tanh(Value(1.0, "a"))
+        aa = tanh(Value(2.0, "aa"))
+    b = a * aa * Value(3.0, "loose")
+    with scope("B"):
+        return tanh(b) * Parameter(1.0, "p") + tanh(b * b) - a
+
+
+def one_to_many() -> Value:
+    with scope("input"):
+        x = Value(0.5, "x")
+    with scope("fan"):
+        w = Parameter(1.0, "w")
+        return tinygrad_sq.total([w * x, w + x, w - x, w / x])
+
+
+def leaves_beside_an_operation() -> Value:
+    with scope("group"):
+        c = [Parameter(float(i), f"c{i}") for i in range(4)]
+        b = tanh(Value(1.0, "a"))
+        return tinygrad_sq.total([*c[:2], b, *c[2:]])
+
+
+def groups_one_after_the_other() -> Value:
+    with scope("group"):
+        with scope("first"):
+            a = tanh(Value(1.0, "a"))
+        with scope("second"):
+            b = tanh(a)
+    return b
+
+
+GRAPHS = [
+    skip_connection,
+    attention,
+    circular_scopes,
+    unscoped_between,
+    one_to_many,
+    neuron,
+    lambda: Value(1.0),
+    leaves_beside_an_operation,
+    groups_one_after_the_other,
+]
+
+
+@pytest.mark.parametrize("rankdir", ["LR", "TB"])
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_any_graph(graph: Any, rankdir: str, any_dot: str) -> None:
+    """Scopes that nest, that lie behind one another, that depend on each other; boxes outside of all."""
+    root = graph()
+    root.backward()
+    pic = picture(root)
+    check_layout(root, rankdir, laid_out(root, rankdir))
+    svg = to_svg(root, rankdir=rankdir)
+    assert len(re.findall('<g class="value">', svg)) == len(pic.boxes)
+    assert len(re.findall('<g class="arrow', svg)) == len(pic.arrows)
+    assert len(re.findall('<rect class="(?:sub)?group"', svg)) == len(pic.groups)
+
+
+def test_what_stands_between_leaves_is_not_run_over() -> None:
+    """Leaves are not put in order across an operation, wherever Graphviz puts that."""
+    root = leaves_beside_an_operation()
+    answer = laid_out(root, "LR")
+    items = {item["name"]: item for item in answer["objects"]}
+    boxes = {box.name or box.glyph: f"n{i}" for i, box in enumerate(picture(root).boxes)}
+    column = sorted((boxes[name] for name in ("c0", "c1", "c2", "c3", "tanh")), key=lambda name: height(items[name]))
+    middle, b = items[column[2]], items[boxes["tanh"]]
+    middle["pos"], b["pos"] = b["pos"], middle["pos"]
+    layout = check_layout(root, "LR", answer)
+    assert layout.boxes[number(boxes["tanh"])][1] == pytest.approx(layout.boxes[-1][1])
+
+
+def height(item: Any) -> float:
+    return float(item["pos"].split(",")[1])
+
+
+@pytest.mark.parametrize("rankdir", ["LR", "TB"])
+def test_everything_is_inside_the_view(rankdir: str) -> None:
+    """The viewBox holds every coordinate, the legend too."""
+    root = ElementTree.fromstring(to_svg(net(2, [3, 1]), rankdir=rankdir))
+    left, top, width, height = map(float, root.get("viewBox", "").split())
+    for element in root.iter(f"{SVG}rect"):
+        x, y, w, h = (float(element.get(name, "")) for name in ("x", "y", "width", "height"))
+        assert left <= x <= x + w <= left + width + 0.2
+        assert top <= y <= y + h <= top + height + 0.2
+    for element in root.iter(f"{SVG}text"):
+        assert left < float(element.get("x", "")) < left + width
+        assert top < float(element.get("y", "")) < top + height
+
+
+def test_crowded_arrows_have_no_labels() -> None:
+    """Where many arrows leave one box for boxes of many arrows there is no room for numbers; tooltips have them."""
+    xs = [Value(0.1 * i, f"x{i}") for i in range(6)]
+    root = tinygrad_sq.total([tinygrad_sq.dot(xs, xs[::-1]) for _ in range(6)])
+    root.backward()
+    svg = to_svg(root)
+    assert len(texts(svg, "local")) < len(picture(root).arrows) == 6 * 12 + 6
+    assert svg.count("upstream") >= 78
+
+
+def test_a_label_on_a_short_way() -> None:
+    """Where the label is wider than the way, it stands on the middle of it."""
+    with scope("a"):
+        x = Value(1.0, "x")
+    with scope("b"):
+        pass
+    y = tanh(x * 1.23e-200)
+    y.backward()
+    assert len(texts(to_svg(y, rankdir="TB"), "local")) == 2
+
+
+# --- the style sheet ---
+
+
+def luminance(colour: str) -> float:
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(a: str, b: str) -> float:
+    light, dark = sorted((luminance(a), luminance(b)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+def test_contrast(theme: int) -> None:
+    """Text on every colour has the contrast of 4.5 that WCAG 2 asks for; lines on the page have 3."""
+    for name, colours in FILL.items():
+        if name not in ("ink", "muted"):
+            assert contrast(FILL["ink"][theme], colours[theme]) >= 4.5, name
+    for name in ("page", "group", "subgroup", *ROLES):
+        assert contrast(FILL["muted"][theme], FILL[name][theme]) >= 4.5, name
+    for name in (*ROLES, "pos", "neg"):
+        assert contrast(STROKE[name][theme], FILL["page"][theme]) >= 3.0, name
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+def test_steps_differ_in_lightness(theme: int) -> None:
+    """Each step is farther from the page than the one before, for those who see no hue; the last ones differ in hue."""
+    for sign in ("pos", "neg"):
+        away = [contrast(FILL[f"{sign}{step}"][theme], FILL["page"][theme]) for step in range(1, STEPS + 1)]
+        assert away == sorted(set(away))
+
+
+def test_both_themes_style_the_same() -> None:
+    """The dark theme is a table of colours for the selectors of the light one, and touches this picture alone."""
+    light, _, dark = css().partition("@media (prefers-color-scheme:dark){")
+    selectors = re.findall(r"^(.*)\{", dark, re.M)
+    assert len(selectors) > 30
+    assert set(selectors) <= set(re.findall(r"^(.*)\{", light, re.M))
+    assert all(selector.startswith(".tinygrad-sq ") for selector in re.findall(r"^([^@}].*)\{", css(), re.M))
+    used = set(re.findall(r'class="([^"]*)"', to_svg(net(2, [2, 1]))))
+    styled = set(re.findall(r"\.([a-z]\w*)", light)) | {"tinygrad-sq", "value", "gradient"}
+    assert {name for names in used for name in names.split()} <= styled
+
+
+# --- files, sizes, determinism ---
+
+
+def test_same_bytes_in_every_process() -> None:
+    """The graph alone decides the DOT text and the SVG, whatever PYTHONHASHSEED is."""
+    program = (
+        "import sys, test_draw as t; from tinygrad_sq import draw_dot, to_svg;"
+        "sys.stdout.buffer.write((draw_dot(t.net(2, [3, 2])).source + to_svg(t.net(2, [3, 2]))).encode())"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parent)},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "1", "2")
+    }
+    assert len(outputs) == 1
+    assert b"digraph" in outputs.pop()
+
+
+def chain(length: int) -> Value:
+    v = Value(1.0)
+    for _ in range(length):
+        v = v + 1.0
+    return v
+
+
+def test_too_large_a_graph() -> None:
+    """More than 3,000 values are refused, however deep the graph, unless forced."""
+    with pytest.raises(TooLargeError, match=r"has 200,001 values and a picture at most 3,000: .*force=True"):
+        to_svg(chain(200_000))
+    with pytest.raises(TooLargeError):
+        draw_dot(chain(3000))
+    assert draw_dot(chain(3000), force=True).source.count(" -> ") == 3000
+    assert draw_dot(chain(2999)).source.count(" -> ") == 2999
+
+
+def test_arguments() -> None:
+    """Errors say what was wrong and what was expected."""
+    with pytest.raises(TypeError, match=r"expected a Value to draw, got float 1\.0"):
+        draw_dot(1.0)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"rankdir is 'LR' .* or 'TB' .*, got 'RL'"):
+        to_svg(neuron(), rankdir="RL")
+
+
+def test_large_graphs_are_laid_out_with_less_care() -> None:
+    """Above 400 values Graphviz is told not to spend minutes."""
+    assert "nslimit" in draw_dot(chain(400)).source
+    assert "nslimit" not in draw_dot(chain(399)).source
+
+
+def test_loaded_when_asked_for() -> None:
+    """`import tinygrad_sq` loads no graphviz; `tinygrad_sq.draw_dot` does; other names are refused as ever."""
+    program = (
+        "import sys, tinygrad_sq; assert 'graphviz' not in sys.modules;"
+        "tinygrad_sq.draw_dot; tinygrad_sq.to_svg; assert 'graphviz' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+    assert tinygrad_sq.draw_dot is draw_dot
+    assert tinygrad_sq.to_svg is to_svg
+    with pytest.raises(AttributeError, match="no attribute 'draw'"):
+        _ = tinygrad_sq.draw  # type: ignore[attr-defined]
+
+
+def test_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A notebook shows a Value as its picture, and as its repr where that cannot be had."""
+    y = neuron()
+    assert y._repr_svg_() == to_svg(y)
+    assert chain(3000)._repr_svg_() is None
+    monkeypatch.setenv("TINYGRAD_SQ_DOT", "no-such-dot")
+    assert notebook_svg(y) is None
+
+
+# --- finding and running Graphviz ---
+
+
+@pytest.fixture
+def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A machine without any Graphviz."""
+
+    def not_found(name: str) -> Any:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.delenv("TINYGRAD_SQ_DOT", raising=False)
+    monkeypatch.setattr(metadata, "distribution", not_found)
+    monkeypatch.setenv("PATH", "")
+    return monkeypatch
+
+
+def script(path: Path, text: str) -> Path:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_order_of_search(nothing_installed: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """TINYGRAD_SQ_DOT, then graphviz-pure, then the path."""
+    on_path, pure, chosen = (script(tmp_path / name, "") for name in ("dot", "graphviz-pure", "mine"))
+    nothing_installed.setenv("PATH", str(tmp_path))
+    assert dot.executable() == str(on_path)
+    files = [located("RECORD", chosen), located("graphviz-pure-licence", chosen), located("bin/graphviz-pure", pure)]
+    distribution = SimpleNamespace(files=files)
+    nothing_installed.setattr(metadata, "distribution", lambda name: distribution)
+    assert dot.executable() == str(pure)
+    nothing_installed.setenv("TINYGRAD_SQ_DOT", str(chosen))
+    assert dot.executable() == str(chosen)
+    nothing_installed.setenv("TINYGRAD_SQ_DOT", str(tmp_path / "missing"))
+    with pytest.raises(dot.DotError, match=r"TINYGRAD_SQ_DOT is .*missing.* no executable"):
+        dot.executable()
+
+
+class _Located(PurePosixPath):
+    """As importlib.metadata's PackagePath: a path that knows where it was installed."""
+
+    place: Path
+
+    def locate(self) -> Path:
+        return self.place
+
+
+def located(path: str, place: Path) -> _Located:
+    file = _Located(path)
+    file.place = place
+    return file
+
+
+def test_none_installed(nothing_installed: pytest.MonkeyPatch) -> None:
+    """The error names the pip command and the DOT text, which is there all the same."""
+    with pytest.raises(dot.DotError, match=r"pip install graphviz-pure(.|\n)*draw_dot\(root\)\.source"):
+        to_svg(neuron())
+    assert draw_dot(neuron()).source.startswith("digraph")
+
+
+def test_damaged_installation(nothing_installed: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A graphviz-pure whose file list or executable is gone is passed over."""
+    for files in (None, [located("bin/graphviz-pure", tmp_path / "gone")]):
+        distribution = SimpleNamespace(files=files)
+        nothing_installed.setattr(metadata, "distribution", lambda name, found=distribution: found)
+        with pytest.raises(dot.DotError, match="pip install"):
+            dot.executable()
+
+
+def test_dot_that_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What dot said is in the error; so is its silence, its slowness, and that it is no program."""
+    cases = [
+        ("echo bad syntax >&2; exit 1", "failed with code 1: bad syntax"),
+        ("exit 3", "failed with code 3: no message"),
+    ]
+    for text, message in cases:
+        monkeypatch.setenv("TINYGRAD_SQ_DOT", str(script(tmp_path / "dot", text)))
+        with pytest.raises(dot.DotError, match=message):
+            dot.run("digraph {}", "svg")
+    monkeypatch.setenv("TINYGRAD_SQ_DOT", str(script(tmp_path / "dot", "exec sleep 60")))
+    with pytest.raises(dot.DotError, match=r"still laying the graph out after 0\.1 s"):
+        dot.run("digraph {}", "svg", timeout=0.1)
+    no_program = tmp_path / "no-program"
+    no_program.write_bytes(b"\x00\x01")
+    no_program.chmod(0o755)
+    monkeypatch.setenv("TINYGRAD_SQ_DOT", str(no_program))
+    with pytest.raises(dot.DotError, match="does not run"):
+        dot.run("digraph {}", "svg")
