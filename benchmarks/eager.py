@@ -76,7 +76,7 @@ def losses(net: str, steps: int) -> list[float]:
 
 
 def seconds_per_step(net: str) -> float:
-    return seconds_each(trainer(net))
+    return seconds_each(trainer(net), time.process_time)
 
 
 def nodes(net: str) -> int:
@@ -84,26 +84,28 @@ def nodes(net: str) -> int:
     return count(loss(score, *moons()))
 
 
-def chain(n: int) -> dict[str, float]:
+def chain(n: int, collector: bool) -> dict[str, float]:
     """Seconds to build, differentiate and free a chain of n nodes, y <- y w + b, and its gradient, which is known.
 
     Short chains are timed as the mean of several.
     """
+    (gc.enable if collector else gc.disable)()
     x, w, b = Value(2.0), Value(-1.0), Value(1.0)
     repeats = max(1, 100_000 // n)
     build = backward = free = 0.0
     for _ in range(repeats):
         x.grad = 0.0
-        start = time.perf_counter()
+        start = time.process_time()
         y = x
         for _ in range(n // 2):
             y = y * w + b
-        built = time.perf_counter()
+        built = time.process_time()
         y.backward()
-        done = time.perf_counter()
+        done = time.process_time()
         del y
-        freed = time.perf_counter()
+        freed = time.process_time()
         build, backward, free = build + built - start, backward + done - built, free + freed - done
+    gc.enable()
     return {"build": build / repeats, "backward": backward / repeats, "free": free / repeats, "gradient": x.grad}
 
 

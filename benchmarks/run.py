@@ -156,25 +156,39 @@ def memory(peers: list[Peer], rounds: int) -> Table:
 
 
 def chains(workers: dict[str, Worker], rounds: int) -> Table:
+    """With the collector on, as users have it, and off, which shows the engine's own part."""
     lengths = [900, 1_000, 10_000, 100_000, 1_000_000]
-    parts = ["build", "backward", "free"]
-    table = [["chain of n nodes", "peer", *(f"{part}, µs a node" for part in parts), "build + backward, µs a node"]]
-    answers: dict[tuple[str, int], list[Any]] = {(name, n): [] for n in lengths for name in workers}
+    variants = {
+        f"{name}, collector {'on' if on else 'off'}": (worker, on)
+        for on in (True, False)
+        for name, worker in workers.items()
+    }
+    answers: dict[str, dict[int, list[Any]]] = {variant: {n: [] for n in lengths} for variant in variants}
     for _ in range(rounds):
-        for name, n in answers:
-            answers[name, n].append(workers[name].ask("chain", n=n))
-    flat: dict[str, list[float]] = {name: [] for name in workers}
-    for (name, n), results in answers.items():
-        if None in results:
-            table.append([f"{n:,}", name, "beyond its recursion limit", "", "", ""])
-            continue
-        same(f"chain of {n}", {"the formula": [(-1.0) ** (n // 2)] * rounds, name: [r["gradient"] for r in results]})
-        sums = [(r["build"] + r["backward"]) / n for r in results]
-        flat[name].append(statistics.median(sums))
-        each = [statistics.median(r[part] for r in results) / n * 1e6 for part in parts]
-        table.append([f"{n:,}", name, *(f"{e:.2f}" for e in each), spread(sums, 1e-6)])
-    for name, medians in flat.items():
-        table.append(["slowest over fastest length", name, "", "", "", f"{max(medians) / min(medians):.2f} times"])
+        for n in lengths:
+            for variant, (worker, on) in variants.items():
+                if n in answers[variant]:
+                    answer = worker.ask("chain", n=n, collector=on)
+                    if answer is None:  # beyond its limits, and so is all that is longer
+                        answers[variant] = {m: seen for m, seen in answers[variant].items() if m < n}
+                    else:
+                        answers[variant][n].append(answer)
+    table = [["chain, µs a node", *(f"{n:,} nodes" for n in lengths), "slowest over fastest"]]
+    for variant, by_length in answers.items():
+        each = {}
+        for n, results in by_length.items():
+            same(
+                f"chain of {n}",
+                {"the formula": [(-1.0) ** (n // 2)] * rounds, variant: [r["gradient"] for r in results]},
+            )
+            each[n] = [(r["build"] + r["backward"]) / n for r in results]
+        medians = [statistics.median(times) for times in each.values()]
+        cells = [spread(each[n], 1e-6) if n in each else "too deep for it" for n in lengths]
+        table.append([variant, *cells, f"{max(medians) / min(medians):.2f}" if len(medians) > 1 else ""])
+    for part in "build", "backward", "free":
+        ours = answers[next(iter(variants))]
+        cells = [digits(statistics.median(r[part] for r in results) / n * 1e6) for n, results in ours.items()]
+        table.append([f"{OURS.name}, collector on, {part}", *cells, ""])
     return table
 
 
@@ -222,7 +236,7 @@ def main() -> None:
         peer.install()
     workers = {peer.name: Worker(peer) for peer in PEERS}
     sections: list[tuple[str, Callable[[], Table]]] = [
-        ("Training", lambda: nets(workers, rounds=11)),
+        ("Training", lambda: nets(workers, rounds=9)),
         ("Memory", lambda: memory(PEERS, rounds=3)),
         ("Depth", lambda: chains(workers, rounds=5)),
         ("Import", lambda: imports(rounds=21)),
