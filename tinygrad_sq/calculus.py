@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 from tinygrad_sq import table
 from tinygrad_sq.graph import topological_order
@@ -35,7 +35,7 @@ def gradient(y: Value, xs: Iterable[Value], upstream: Value | float = 1.0) -> li
             raise TypeError(f"gradient takes Values, got {type(v).__name__} {v!r:.60}")
     order = topological_order(y)
     adjoint = dict.fromkeys(order, _EMPTY)
-    adjoint[y] = _Sum((upstream, 1.0))
+    adjoint[y] = _Sum(_Term(upstream, 1.0))
     chain_rule(order, adjoint, _EMPTY, graph_partials)
     results = [_as_value(adjoint[x].value) if x in adjoint else Value(0.0) for x in xs]
     for node, sum_ in adjoint.items():
@@ -44,24 +44,45 @@ def gradient(y: Value, xs: Iterable[Value], upstream: Value | float = 1.0) -> li
     return results
 
 
+class _Term(NamedTuple):
+    upstream: Value | float
+    local: Value | float
+    guard: Value | None = None
+
+
 class _Sum:
-    """Σ upstream · local, not yet added up: what `chain_rule` collects when it runs on Values."""
+    """Σ upstream · local, not yet added up: what `chain_rule` collects when it runs on Values.
 
-    __slots__ = ("_value", "made", "terms")
+    guard: behind a branch of which compile does not know whether it is taken, the condition under which any gradient
+    flows here. Elsewhere the sum is exactly 0, and so is what it passes on: 0 · inf must not come of it.
+    """
 
-    def __init__(self, *terms: tuple[Value | float, Value | float]) -> None:
+    __slots__ = ("_value", "guard", "made", "terms")
+
+    def __init__(self, *terms: _Term) -> None:
         self.terms = list(terms)
+        self.guard = terms[0].guard if terms else None
         self._value: Value | float | None = None
         self.made = False  # whether the sum is a node of its own, and not one of its terms
 
-    def __add__(self, term: tuple[Value | float, Value | float]) -> _Sum:
+    def __add__(self, term: _Term) -> _Sum:
         if not self.terms:
             return _Sum(term)
         self.terms.append(term)
+        if self.guard is None or term.guard is None:
+            self.guard = None
+        elif self.guard is not term.guard:
+            self.guard = table.where(self.guard, 1.0, term.guard)
         return self
 
-    def __mul__(self, local: Value | float) -> tuple[Value | float, Value | float]:
-        return self.value, local
+    def __mul__(self, local: Value | float | table.Branch) -> _Term:
+        guard = self.guard
+        if isinstance(local, table.Branch):
+            guard = local.condition if guard is None else table.where(guard, local.condition, 0.0)
+            return _Term(table.where(guard, self.value, 0.0), 1.0, guard)
+        if guard is not None and not (isinstance(local, float) and math.isfinite(local)):
+            local = table.where(guard, local, 0.0)
+        return _Term(self.value, local, guard)
 
     @property
     def value(self) -> Value | float:
@@ -73,7 +94,7 @@ class _Sum:
         if not self.terms:
             return 0.0
         if len(self.terms) == 1:
-            ((u, d),) = self.terms
+            ((u, d, _),) = self.terms
             for factor, other in ((d, u), (u, d)):
                 if type(factor) is float and factor == 1.0:
                     return other
@@ -83,7 +104,7 @@ class _Sum:
                     return -other
             return u * d
         self.made = True
-        upstream, local = zip(*reversed(self.terms))  # in the order in which the users were made, as E6 is written
+        upstream, local, _ = zip(*reversed(self.terms))  # in the order in which the users were made, as E6 is written
         if all(type(d) is float and d == 1.0 for d in local):
             return _call(table.total, *upstream)
         return _call(table.dot, *upstream, *local, 0.0)
@@ -117,7 +138,7 @@ def graph_partials(node: Value) -> list[Any]:
     else:
         each = [d if isinstance(arg, Value) else None for arg, d in zip(node.args, _on_values(op.partials, node))]
     for now, then in zip(each, node.partials):
-        data = now.data if isinstance(now, Value) else now
+        data = now.data if isinstance(now, Value) else now if isinstance(now, float) else None
         if data is not None and then is not None and data != then and not (math.isnan(data) and math.isnan(then)):
             name = f" {node.label}" if node.label else ""
             raise ValueError(
@@ -251,7 +272,7 @@ def jvp(f: Callable[[Any], Any], x: Any, v: Any) -> tuple[Any, Any]:
     order = topological_order(*roots)
     numeric = point.numeric and not any(isinstance(d, Value) for d in directions)
     tangent: dict[Value, Any] = {
-        variable: d if numeric else _Sum((d, 1.0)) for variable, d in zip(point.variables, directions)
+        variable: d if numeric else _Sum(_Term(d, 1.0)) for variable, d in zip(point.variables, directions)
     }
     if numeric:
         push_forward(order, tangent, NOTHING, recorded_partials)

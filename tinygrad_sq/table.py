@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from math import inf, nan
 from numbers import Complex, Number, Real
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar, overload
 
 from tinygrad_sq import ieee
 
@@ -206,9 +206,15 @@ def _where(condition: Any, a: Any, b: Any) -> Any:
     return where(condition, a, b) if hasattr(condition, "__record__") else a if condition else b
 
 
-def _taken(condition: Any, x: float = 1.0, y: float = 0.0) -> Any:
-    """1 for the branch taken, None for the other: no gradient at all. As numbers where it is not known which."""
-    return where(condition, x, y) if getattr(condition, "traced", False) else (x if condition else y) or None
+class Branch(NamedTuple):
+    """A partial while compile records: 1 where the condition is not 0, and None, no gradient at all, elsewhere."""
+
+    condition: Any
+
+
+def _taken(condition: Any) -> Any:
+    """1 for the branch that the condition takes, None for the other: no gradient at all."""
+    return Branch(condition) if getattr(condition, "traced", False) else 1.0 if condition else None
 
 
 def _list(*values: Any) -> tuple[Any, ...]:
@@ -256,7 +262,7 @@ def _exp_minus_native(c: float, x: Any) -> Any:
 
 
 def _normal_cdf_native(x: Any) -> Any:
-    """½ erfc(-x/√2), with the rounding error of -x/√2 put back to first order. √½ is a number of 8 bits and the rest."""
+    """½ erfc(-x/√2), with the rounding error of -x/√2 put back to first order; √½ is split into 8 bits and the rest."""
     x = clamp(x, -40.0, 40.0)
     factors = [0.70703125, 7.553118654752440e-05]
     minus = -dot([x, x], factors)
@@ -479,7 +485,7 @@ clamp: Op = Op("clamp", ieee.clamp,
     kink=lambda x, lo, hi: min(math.fabs(x - lo), math.fabs(x - hi), math.fabs(lo - hi)),
     native=lambda x, lo, hi: minimum(maximum(x, lo), hi))
 where: Op = Op("where", lambda condition, x, y: x if condition else y,
-    (None, lambda z, c, x, y: _taken(c), lambda z, c, x, y: _taken(c, 0.0, 1.0)),
+    (None, lambda z, c, x, y: _taken(c), lambda z, c, x, y: _taken(equal(c, 0.0))),
     "x where the condition is not 0, else y; the branch not taken gets no gradient at all", arity=3, method=False,
     latex=r"\begin{{cases}} {1} & {0} \\ {2} & \text{{else}} \end{{cases}}", kink=lambda c, x, y: math.fabs(c),
     native="select")
