@@ -276,4 +276,4 @@ SIGNS = ("pos", "neg", "zero", "nan", "none")
 
 def px(x: float) -> str:
     """A length, to a tenth of a pixel."""
-    return f"{x:.1f}".removesuffix(".0").replace("-0", "0") if abs(x) < 0.05 else f"{x:.1f}".removesuffix(".0")
+    return f"{round(x, 1) + 0.0:.10g}"
