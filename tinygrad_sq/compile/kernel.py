@@ -22,6 +22,9 @@ from tinygrad_sq.graph import topological_order
 from tinygrad_sq.tree import flatten
 from tinygrad_sq.value import Value
 
+# What did not roll is long: with one register to a row instead of several, its code is a fraction of the length.
+_MANY_NESTS = 128
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -112,6 +115,8 @@ class Kernel:
             names += [f"∂{names[0]}/∂{p.label or f'p[{k}]'}" for k, p in enumerate(parameters)]
         self.rolled = roll(tape, len(inputs) + 1, len(parameters), names)
         clock.append(time.perf_counter())
+        if len(self.rolled.nests) > _MANY_NESTS:
+            width = min(width, 64 // dtype.itemsize)
         real = "double" if dtype == np.float64 else "float"
         widths = [int(np.prod(shape)) for shape in batch.shapes]
         target = Target(width, width, real, mode is Mode.EACH, lambda name, n: machine().libm(name, n, real))

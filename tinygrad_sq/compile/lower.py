@@ -44,12 +44,16 @@ class Target(NamedTuple):
     libm: Libm
 
 
+_PART = 64  # nests in a function
+
+
 class _Emitter:
     def __init__(self, program: Rolled, target: Target) -> None:
         self.program = program
         self.block, self.width, self.real, self.per_sample, self.libm = target
         self.suffix, self.size = ("f64", 8) if self.real == "double" else ("f32", 4)
         self.lines: list[str] = []
+        self.functions: list[str] = []
         self.declared: set[str] = set()
         self.count = 0
         self.label = "entry"
@@ -269,9 +273,7 @@ class _Emitter:
     # --- the kernel ---
 
     def kernel(self, arguments: list[int]) -> str:
-        for nest in self.program.nests:
-            if nest.uniform:
-                self.nest(nest)
+        self.nests([nest for nest in self.program.nests if nest.uniform])
         samples = self.new("sub i64 %last, %first")
         blocks = self.new(f"udiv i64 {self.new(f'add i64 {samples}, {self.block - 1}')}, {self.block}")
         self.do(f"%padded = mul i64 {blocks}, {self.block}")
@@ -280,34 +282,47 @@ class _Emitter:
             self.do(f"%sample = mul i64 {b}, {self.block}")
             first = self.new("add i64 %first, %sample")
             self.load_block(arguments, first, final)
-            for nest in self.program.nests:
-                if not nest.uniform:
-                    self.nest(nest)
-        self.do("ret void")
-        table = ", ".join(f"i64 {x}" for x in self.program.table) or "i64 0"
+            self.nests([nest for nest in self.program.nests if not nest.uniform])
         types = [*["ptr noalias"] * 5, "i64", "i64", self.real]
         names = ("inputs", "order", "scalars", "rows", "outputs", "first", "last", "weight")
-        entry, self.lines = self.lines, []
+        self.define("define internal void @kernel", [f"{kind} %{name}" for kind, name in zip(types, names)])
         values = []
         for k, kind in enumerate(types):
             kind = kind.removesuffix(" noalias")
             value = self.new(f"load {kind}, ptr {self.new(f'getelementptr i64, ptr %call, i64 {k}')}")
             values.append(f"{kind} {value}")
         self.do(f"call void @kernel({', '.join(values)})")
-        self.do("ret void")
+        self.define("define void @run", ["ptr noalias %call"])
+        table = ", ".join(f"i64 {x}" for x in self.program.table) or "i64 0"
+        size = max(1, len(self.program.table))
         return "\n".join(
-            [
-                f"@table = internal constant [{max(1, len(self.program.table))} x i64] [{table}]",
-                *sorted(self.declared),
-                f"define internal void @kernel({', '.join(f'{t} %{n}' for t, n in zip(types, names))}) {{",
-                "entry:",
-                *entry,
-                "}",
-                "define void @run(ptr noalias %call) {",
-                *self.lines,
-                "}",
-            ]
+            [f"@table = internal constant [{size} x i64] [{table}]", *sorted(self.declared), *self.functions]
         )
+
+    def define(self, head: str, parameters: list[str], attributes: str = "") -> None:
+        """The lines so far, as a function."""
+        self.functions += [f"{head}({', '.join(parameters)}) {attributes}{{", "entry:", *self.lines, "  ret void", "}"]
+        self.lines = []
+
+    def nests(self, nests: list[Nest]) -> None:
+        """The nests one after the other; many of them in functions of their own, since LLVM's time on one function
+        grows faster than the function."""
+        if len(nests) <= _PART:
+            for nest in nests:
+                self.nest(nest)
+            return
+        caller, label = self.lines, self.label
+        parameters = ["ptr noalias %scalars", "ptr noalias %rows", "ptr noalias %outputs", "i64 %sample", "i64 %padded"]
+        uniform = nests[0].uniform
+        for start in range(0, len(nests), _PART):
+            self.lines, self.label = [], "entry"
+            for nest in nests[start : start + _PART]:
+                self.nest(nest)
+            name = f"part{len(self.functions)}"
+            self.define(f"define internal void @{name}", parameters, "noinline ")
+            given = [parameter.replace("noalias ", "") for parameter in parameters]
+            caller.append(f"  call void @{name}({', '.join([*given[:3], 'i64 0', 'i64 0'] if uniform else given)})")
+        self.lines, self.label = caller, label
 
     def load_block(self, arguments: list[int], first: str, final: str) -> None:
         """Copy the block's samples into rows, and their weights behind them."""
