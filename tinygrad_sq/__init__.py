@@ -10,6 +10,7 @@ from tinygrad_sq.calculus import jacobian as jacobian
 from tinygrad_sq.calculus import jvp as jvp
 from tinygrad_sq.calculus import value_and_grad as value_and_grad
 from tinygrad_sq.calculus import vjp as vjp
+from tinygrad_sq.compiler import compile as compile
 from tinygrad_sq.custom import custom_op as custom_op
 from tinygrad_sq.gradcheck import gradcheck as gradcheck
 from tinygrad_sq.losses import binary_cross_entropy as binary_cross_entropy

@@ -66,7 +66,7 @@ def fit(
     watched = _samples(*validation, "validation ") if validation else []
     optimizer = optimizer or Adam(model.parameters(), lr=0.01)
     if compiled:
-        from tinygrad_sq.compile.program import Program
+        from tinygrad_sq.compiler.program import Program
 
         program = Program(lambda x, y: loss(model(x), y), model.parameters())
         return program.fit(

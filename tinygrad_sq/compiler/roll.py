@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import NamedTuple, TypeAlias
 
-from tinygrad_sq.compile.tape import INPUT, PARAMETER, PRODUCTS, Operand, Tape
+from tinygrad_sq.compiler.tape import INPUT, PARAMETER, PRODUCTS, Operand, Tape
 
 # Where a value lives. ROW: one number per sample, computed or input. SCALAR: the same for all samples.
 ROW, SCALAR = "row", "scalar"

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_sq.compile.kernel import Mode
+from tinygrad_sq.compiler.kernel import Mode
 from tinygrad_sq.optim import Optimizer
 from tinygrad_sq.train import left_the_finite_numbers
 from tinygrad_sq.value import Value
 
 if TYPE_CHECKING:
-    from tinygrad_sq.compile.program import Program
+    from tinygrad_sq.compiler.program import Program
 
 
 class Training:

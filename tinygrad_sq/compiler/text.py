@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from tinygrad_sq.compile.roll import ROW, SCALAR, Nest, Rolled
-from tinygrad_sq.compile.tape import PRODUCTS
+from tinygrad_sq.compiler.roll import ROW, SCALAR, Nest, Rolled
+from tinygrad_sq.compiler.tape import PRODUCTS
 
 _COUNTERS = "ijklmnopqrstuvw"
 

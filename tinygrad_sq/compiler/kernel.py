@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_sq.calculus import gradient
-from tinygrad_sq.compile.lower import Target, lower
-from tinygrad_sq.compile.native import Native, machine
-from tinygrad_sq.compile.roll import roll
-from tinygrad_sq.compile.tape import Tape
-from tinygrad_sq.compile.trace import trace, tracing
+from tinygrad_sq.compiler.lower import Target, lower
+from tinygrad_sq.compiler.native import Native, machine
+from tinygrad_sq.compiler.roll import roll
+from tinygrad_sq.compiler.tape import Tape
+from tinygrad_sq.compiler.trace import trace, tracing
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.tree import flatten
 from tinygrad_sq.value import Value

@@ -1,4 +1,4 @@
-"""`compile`: a function of one sample's scalars, as a program that runs over a batch in native code."""
+"""`Program`: a function of one sample's scalars, that runs over a batch in native code."""
 
 from __future__ import annotations
 
@@ -7,28 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_sq.compile.kernel import Array, Batch, Kernel, Mode, Stats
-from tinygrad_sq.compile.text import to_text
-from tinygrad_sq.compile.training import Training
+from tinygrad_sq.compiler.kernel import Array, Batch, Kernel, Mode, Stats
+from tinygrad_sq.compiler.text import to_text
+from tinygrad_sq.compiler.training import Training
 from tinygrad_sq.optim import Optimizer
 from tinygrad_sq.train import History, run_epochs
 from tinygrad_sq.tree import flatten
 from tinygrad_sq.value import Value
-
-
-def compile(f: Callable[..., Any] | None = None, *, params: Any = (), dtype: str = "float64", threads: int = 1) -> Any:
-    """f, a function of the scalars of one sample, as a `Program` over batches. Also a decorator.
-
-    f takes scalars and (nested) lists of scalars and may use any Values; `params` are those of them (in a list, or
-    nested lists) to differentiate by. What else it uses is taken as constant. It is run once, to record its graph: a
-    branch on a value that differs from sample to sample is a TraceError.
-
-    dtype    "float64" or "float32"
-    threads  how many share a large batch; the result depends on their number in the last bits, and on nothing else
-
-    Raises TypeError for a row with no native spelling, ImportError with the pip command if llvmlite is missing.
-    """
-    return Program(f, params, dtype, threads) if f else lambda g: Program(g, params, dtype, threads)
 
 
 class Program:

@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, TypeAlias
 
-from tinygrad_sq.compile.roll import ROW, Nest, Rolled, Segment, Vector
-from tinygrad_sq.compile.tape import PRODUCTS
+from tinygrad_sq.compiler.roll import ROW, Nest, Rolled, Segment, Vector
+from tinygrad_sq.compiler.tape import PRODUCTS
 
 # The vector function of libm for a name and a number of operands: its symbol and its lanes; None if there is none.
 Libm: TypeAlias = "Callable[[str, int], tuple[str, int] | None]"
