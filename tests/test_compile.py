@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 import random
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
-from functools import lru_cache, reduce
+from functools import cache, reduce
 from typing import Any
 
 import numpy as np
 import pytest
 from cases import CASES, Case
-from compiled import ULPS, call, close, value_and_gradient
+from compiled import call, close, value_and_gradient
 from expressions import Expression
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,13 +22,11 @@ from strategies import Net, expressions, floats_across, nets, operand_counts
 from test_semantics import names_of_formulas
 from test_table import AWKWARD, PARTIAL_SCALE, VALUE_SCALE, no_scale
 
-import tinygrad_sq
 from tinygrad_sq import (
     MLP,
     Value,
     cost,
     dot,
-    equal,
     exp,
     grad,
     half_squared_error,
@@ -51,9 +46,8 @@ from tinygrad_sq import (
     where,
 )
 from tinygrad_sq.compiler.program import Program, compile
-from tinygrad_sq.compiler.trace import TraceError
 from tinygrad_sq.table import Op
-from tinygrad_sq.value import record
+from tinygrad_sq.tree import flatten
 
 each_row = pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in table.rows.values()])
 each_type = pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -71,14 +65,14 @@ def operand_count(row: Op) -> int:
     return operand_counts(row, 3)[-1]
 
 
-@lru_cache(maxsize=None)
+@cache
 def of_inputs(row: Op, dtype: str) -> Program:
     """x -> the row's value and partials."""
     program: Program = compile(value_and_grad(lambda x: call(row, x)), dtype=dtype)
     return program
 
 
-@lru_cache(maxsize=None)
+@cache
 def of_parameters(row: Op) -> tuple[list[Value], Program]:
     """The row of parameters alone, whatever the sample: it is computed once, and not in vectors."""
     params = [Value(1.0) for _ in range(operand_count(row))]
@@ -562,11 +556,11 @@ def test_transforms(name: str) -> None:
     program = compile(f)
     X = np.random.default_rng(5).normal(size=(33, 3))
     batch, eager = program.each(X), [f(x) for x in X.tolist()]
-    flat = np.array(tinygrad_sq.tree.flatten(batch)[0])
-    expected = np.array([tinygrad_sq.tree.flatten(y)[0] for y in eager]).T
+    flat = np.array(flatten(batch)[0]).reshape(-1, 33)
+    expected = np.array([flatten(y)[0] for y in eager]).T
     assert np.allclose(flat, expected, rtol=1e-13, atol=1e-11)
-    one = np.array(tinygrad_sq.tree.flatten(program.each(X[:1]))[0])
-    assert np.allclose(one, expected[:, :1], rtol=1e-13, atol=1e-11)
+    one = flatten(program.each(X[:1]))[0]
+    assert np.allclose(one, expected[:, 0], rtol=1e-13, atol=1e-11)
 
 
 def test_bound_to_one_point() -> None:
