@@ -25,6 +25,7 @@ from test_table import AWKWARD, PARTIAL_SCALE, VALUE_SCALE, no_scale
 from tinygrad_sq import (
     MLP,
     Value,
+    compile,
     cost,
     dot,
     exp,
@@ -45,7 +46,7 @@ from tinygrad_sq import (
     value_and_grad,
     where,
 )
-from tinygrad_sq.compiler.program import Program, compile
+from tinygrad_sq.compiler.program import Program
 from tinygrad_sq.table import Op
 from tinygrad_sq.tree import flatten
 
@@ -532,7 +533,7 @@ def test_blocks(block: str, dtype: str) -> None:
 
 
 def rosenbrock(x: Any) -> Any:
-    return sum(100.0 * (b - a * a) ** 2 + (1.0 - a) ** 2 for a, b in zip(x, x[1:]))
+    return sum(100.0 * (b - a * a) ** 2 + (1.0 - a) ** 2 for a, b in itertools.pairwise(x))
 
 
 def polar(x: Any) -> Any:
