@@ -345,6 +345,9 @@ def check_layout(root: Value, rankdir: str, answer: Any) -> Layout:
         left, top, right, bottom = extents[arrow.tail]
         x, y = route.strokes[0][0]
         assert top <= y <= bottom if rankdir == "LR" else left <= x <= right
+        u = 0 if rankdir == "LR" else 1
+        along = [point[u] for stroke in route.strokes for point in stroke]
+        assert extents[arrow.tail][u] <= min(along) <= max(along) <= extents[arrow.head][u + 2]
     return layout
 
 
@@ -367,17 +370,39 @@ def test_nets(sizes: list[int], rankdir: str, any_dot: str) -> None:
             leaves = [place[f"W{l}[{i},{j}]"] for j in range(n_in)] + [place[f"b{l}[{i}]"]]
             assert [point[v] for point in leaves] == sorted(point[v] for point in leaves)
             assert place[f"z{l + 1}[{i}]"][v] == pytest.approx(place[f"a{l + 1}[{i}]"][v])
-            assert leaves[0][v] <= place[f"z{l + 1}[{i}]"][v] <= leaves[-1][v]
+            assert place[f"z{l + 1}[{i}]"][v] == pytest.approx((leaves[0][v] + leaves[-1][v]) / 2)
         n_in = size
     columns = [
         place["x[0]"][u],
         *(place[f"{name}[0]"][u] for l in range(1, len(sizes) + 1) for name in (f"z{l + 1}", f"a{l + 1}")),
     ]
     assert columns == sorted(columns)
+    check_columns(layout, u, ["input", *(f"layer {l}" for l in range(2, len(sizes) + 2)), "loss"])
     for route in layout.routes:
         along = [point[u] for stroke in route.strokes for point in stroke]
         assert along == sorted(along)
         assert route.label is not None
+
+
+def check_columns(layout: Layout, u: int, names: list[str]) -> None:
+    """Each group begins where the one before has ended."""
+    edges = [edge for name in names for edge in sorted(corner[u] for corner in layout.groups[name,])]
+    assert edges == sorted(edges)
+
+
+def test_columns_hold_what_has_time(any_dot: str) -> None:
+    """A long way from a leaf to its group's result does not begin beside the group before."""
+    with scope("first"):
+        a = tanh(Value(0.5, "x"))
+    with scope("second"):
+        p = Parameter(0.3, "p")
+        q: Value = p
+        for _ in range(4):
+            q = tanh(q)
+        b = a * q + p
+    with scope("third"):
+        root = tanh(b)
+    check_columns(check_layout(root, "LR", laid_out(root, "LR")), 0, ["first", "second", "third"])
 
 
 def skip_connection() -> Value:
@@ -472,7 +497,8 @@ def test_any_graph(graph: Any, rankdir: str, any_dot: str) -> None:
     svg = to_svg(root, rankdir=rankdir)
     assert len(re.findall('<g class="value">', svg)) == len(pic.boxes)
     assert len(re.findall('<g class="arrow', svg)) == len(pic.arrows)
-    assert len(re.findall('<rect class="(?:sub)?group"', svg)) == len(pic.groups)
+    for style, parity in (("group", 1), ("subgroup", 0)):
+        assert svg.count(f'<rect class="{style}"') == sum(len(scope_) % 2 == parity for scope_ in pic.groups.values())
 
 
 def test_what_stands_between_leaves_is_not_run_over() -> None:
