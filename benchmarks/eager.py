@@ -85,9 +85,8 @@ def nodes(net: str) -> int:
 
 
 def chain(n: int, collector: bool) -> dict[str, float]:
-    """Seconds to build, differentiate and free a chain of n nodes, y <- y w + b, and its gradient, which is known.
-
-    Short chains are timed as the mean of several.
+    """Seconds to build, differentiate and free a chain of n nodes, y <- y w + b, with the garbage collector on or off,
+    and its gradient, which is known. Short chains are timed as the mean of several.
     """
     (gc.enable if collector else gc.disable)()
     x, w, b = Value(2.0), Value(-1.0), Value(1.0)
