@@ -28,7 +28,7 @@ from tinygrad_sq.graph import topological_order
 from tinygrad_sq.study import dot
 from tinygrad_sq.study.draw import draw_dot, notebook_svg, to_svg
 from tinygrad_sq.study.layout import Layout, arrange, plan
-from tinygrad_sq.study.picture import TooLargeError, picture, shown, text_width, tone
+from tinygrad_sq.study.picture import SMALL_SIZE, TooLargeError, picture, shown, text_width, tone
 from tinygrad_sq.study.svg import css
 from tinygrad_sq.study.theme import FILL, ROLES, STEPS, STROKE
 
@@ -381,7 +381,13 @@ def test_nets(sizes: list[int], rankdir: str, any_dot: str) -> None:
     for route in layout.routes:
         along = [point[u] for stroke in route.strokes for point in stroke]
         assert along == sorted(along)
+    for arrow, route in zip(pic.arrows, layout.routes):
         assert route.label is not None
+        x, y = route.label
+        half = text_width(arrow.local, SMALL_SIZE) / 2
+        for box, (left, top) in zip(pic.boxes, layout.boxes):
+            assert abs(x - left) >= half + box.width / 2 or abs(y - top) >= SMALL_SIZE / 2 + box.height / 2
+        assert route.label[1 - u] in [pytest.approx(stroke[0][1 - u]) for stroke in route.strokes]
 
 
 def check_columns(layout: Layout, u: int, names: list[str]) -> None:

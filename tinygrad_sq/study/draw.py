@@ -155,8 +155,9 @@ def _add_arrow(graph: graphviz.Digraph, pic: Picture, arrow: Arrow, door: bool, 
     }
     start, end = f"n{arrow.tail}:{tailport}", f"n{arrow.head}:{headport}"
     if door:
-        # The heavier half is the shorter one: a door stands in the first column of its group.
-        graph.edge(start, f"{arrow.door}:{headport}", arrow.local, id=arrow.id, arrowhead="none", weight="1", **common)
+        # The heavier half is the shorter one: a door stands in the first column of its group, the label before that.
+        first = {"id": arrow.id, "arrowhead": "none", "weight": "1", "minlen": "2"}
+        graph.edge(start, f"{arrow.door}:{headport}", arrow.local, **first, **common)
         graph.edge(f"{arrow.door}:{tailport}", end, id=arrow.door, weight="2", **common)
     else:
         # Leaves stand close to their users, and operations of one group in a line.
