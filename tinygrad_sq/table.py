@@ -65,7 +65,7 @@ class Op:
     forward     its value, floats to float; never raises
     partials    per operand, the partial derivative: a float where it is constant, or a function of the output and the
                 operands. None in place of a number means that the output does not depend on that operand at all (the
-                branch that `where` did not take). A row with any number of operands has one function for all partials
+                branch that `where` did not take). Or one function for all of them, as rows of many operands have
     symbol      what a picture writes in the node
     text, latex the formula: a template `{0} ... {1}`, or a function of the operands' formulas where their number
                 varies. `{0:2}` puts parentheses around an operand that binds less tightly than 2
