@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import operator
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NoReturn, TypeAlias, TypeVar
+from typing import Any, NoReturn, TypeVar
 from weakref import WeakKeyDictionary
 
 from tinygrad_sq import table
-from tinygrad_sq.graph import Node, topological_order
+from tinygrad_sq.anomaly import Origins, check_gradients, check_value
+from tinygrad_sq.copying import Copyable
+from tinygrad_sq.graph import topological_order
 from tinygrad_sq.methods import Methods
-from tinygrad_sq.table import Op, number
+from tinygrad_sq.op import Op, number
 
 
-class Value(Methods, Node):
+class Value(Methods, Copyable):
     """A scalar in a computation graph.
 
     data      its value
@@ -117,37 +117,11 @@ class Value(Methods, Node):
 
     def detach(self) -> Value:
         """A leaf with the same data and label, of which gradients know nothing."""
-        return Value(self.data, self.label)
+        return Value(_look(self), self.label)
 
     def __record__(self, op: Op, args: tuple[Any, ...]) -> Value:
         """The node for a call of `op` with these operands, one of which is a Value."""
         return record(op, tuple([arg if isinstance(arg, Value) else number(arg) for arg in args]))
-
-    def __copy__(self) -> Value:
-        return _restore(type(self), self.args, *_fields(self))
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Value:
-        for node in topological_order(self):
-            if id(node) not in memo:
-                args = tuple([memo[id(arg)] if isinstance(arg, Value) else arg for arg in node.args])
-                memo[id(node)] = _restore(type(node), args, *_fields(node))
-        copy: Value = memo[id(self)]
-        return copy
-
-    def __reduce__(self) -> tuple[Callable[..., Value], tuple[Any, ...]]:
-        """Pickle as a flat list, so that depth costs no recursion. Leaves stay objects, so that those shared between
-        graphs (and with a model) in one pickle stay shared."""
-        if not self.args:
-            return _restore, (type(self), (), *_fields(self))
-        order = topological_order(self)
-        index = {node: i for i, node in enumerate(order)}
-        flat = [
-            (type(node), tuple([(index[arg],) if isinstance(arg, Value) else arg for arg in node.args]), *_fields(node))
-            if node.args
-            else node
-            for node in order
-        ]
-        return _restore_graph, (flat,)
 
 
 # The sum of no contributions: adding to -0.0 changes nothing, not even the sign of a zero. Told from a sum that came
@@ -182,14 +156,11 @@ def adjoints(y: Value) -> dict[Value, float]:
     adjoint[y] = 1.0
     chain_rule(order, adjoint, NOTHING, recorded_partials)
     if (origins := _context.get().origins) is not None:
-        _check_gradients(order, adjoint, origins)
+        check_gradients(order, adjoint, origins)
     return adjoint
 
 
 # --- recording ---
-
-
-_Origins: TypeAlias = "WeakKeyDictionary[Value, str]"
 
 
 class _Context:
@@ -198,7 +169,7 @@ class _Context:
     recording  whether operands and partials are kept
     origins    under detect_anomaly, the line that made each node
     scope      the scope of what is made
-    refuse     while compile traces: what a comparison or conversion of a Value calls, to raise an error
+    refuse     while compile traces: what is called by whatever would use a Value's number, to raise an error
     """
 
     __slots__ = ("recording", "origins", "scope", "refuse")  # not a NamedTuple: each node reads them all
@@ -206,7 +177,7 @@ class _Context:
     def __init__(
         self,
         recording: bool = True,
-        origins: _Origins | None = None,
+        origins: Origins | None = None,
         scope: tuple[str, ...] = (),
         refuse: Callable[[Value], NoReturn] | None = None,
     ) -> None:
@@ -274,8 +245,10 @@ def record(op: Op, args: tuple[Value | float, ...]) -> Value:
             node.partials = _partials(op, args, y, xs) if constants else op.gradient(y, *xs)
         except ZeroDivisionError:
             node.partials = _partials(op, args, y, xs)
+    elif context.refuse:
+        context.refuse(node)
     if context.origins is not None:
-        _check_value(node, op, args, context.origins)
+        check_value(node, op, args, context.origins)
     return node
 
 
@@ -348,61 +321,3 @@ def _compare(relation: Callable[[float, float], bool], a: Value, b: Any) -> bool
         return relation(_look(a), b.data if isinstance(b, Value) else number(b))
     except TypeError:
         return NotImplemented  # type: ignore[no-any-return]
-
-
-# --- copying ---
-
-
-def _fields(node: Value) -> tuple[Any, ...]:
-    return node.data, node.grad, node.op, node.partials, node.label, node.scope
-
-
-def _restore(cls: type[Value], args: tuple[Value | float, ...], *fields: Any) -> Value:
-    node = _new(cls)
-    node.args = args
-    node.data, node.grad, node.op, node.partials, node.label, node.scope = fields
-    return node
-
-
-def _restore_graph(flat: list[Any]) -> Value:
-    nodes: list[Value] = []
-    for entry in flat:
-        if not isinstance(entry, Value):
-            cls, args, *fields = entry
-            entry = _restore(cls, tuple([nodes[arg[0]] if isinstance(arg, tuple) else arg for arg in args]), *fields)
-        nodes.append(entry)
-    return nodes[-1]
-
-
-# --- anomalies ---
-
-
-def _describe(x: Value | float) -> str:
-    if not isinstance(x, Value):
-        return repr(x)
-    return f"{x.label or (x.op.name if x.op else 'leaf')} = {x.data!r}"
-
-
-def _check_value(node: Value, op: Op, args: tuple[Value | float, ...], origins: _Origins) -> None:
-    frame = sys._getframe()
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "tinygrad_sq":
-        frame = frame.f_back
-    origins[node] = f"{frame.f_code.co_filename}:{frame.f_lineno}"
-    if not math.isfinite(node.data):
-        operands = ", ".join(map(_describe, args))
-        raise FloatingPointError(f"{op.name} of ({operands}) is {node.data!r}, at {origins[node]}")
-
-
-def _check_gradients(order: list[Value], adjoint: Mapping[Value, float], origins: _Origins) -> None:
-    user: dict[Value, Value] = {}
-    for node in reversed(order):
-        if not math.isfinite(adjoint.get(node, 0.0)):
-            culprit = user.get(node, node)
-            operands = ", ".join(map(_describe, culprit.args))
-            raise FloatingPointError(
-                f"the gradient of ({_describe(node)}) is {adjoint[node]!r}: it comes through "
-                f"{_describe(culprit)} of ({operands}), made at {origins.get(culprit, 'a line outside detect_anomaly')}"
-            )
-        for arg, local in zip(node.args, node.partials):
-            if isinstance(arg, Value) and local is not None and not (arg in user and math.isfinite(local)):
-                user[arg] = node

@@ -19,6 +19,7 @@ from tinygrad_sq.compiler.roll import roll
 from tinygrad_sq.compiler.tape import Tape
 from tinygrad_sq.compiler.trace import trace, tracing
 from tinygrad_sq.graph import topological_order
+from tinygrad_sq.table import number
 from tinygrad_sq.tree import flatten
 from tinygrad_sq.value import Value
 
@@ -68,7 +69,7 @@ class Batch:
         self.arrays: list[Array] = []
         for k, arg in enumerate(args, 1):
             try:
-                self.arrays.append(np.ascontiguousarray(arg, dtype) if np.ndim(arg) else np.asarray(arg, dtype))
+                self.arrays.append(_numbers(arg, dtype))
             except (TypeError, ValueError) as error:
                 raise TypeError(f"argument {k} is not an array of numbers: {error}") from None
         if any(a.ndim == 0 for a in self.arrays):
@@ -79,6 +80,16 @@ class Batch:
         self.samples = lengths[0]
         self.shapes = tuple([a.shape[1:] for a in self.arrays])
         self.pointers = np.array([a.ctypes.data for a in self.arrays], np.uintp)
+
+
+def _numbers(arg: Any, dtype: np.dtype[Any]) -> Array:
+    a = np.asarray(arg)
+    if a.dtype == dtype and a.flags.c_contiguous and a.flags.aligned:
+        return a
+    if a.dtype.kind not in "fiub":
+        a = np.array([number(x) for x in a.ravel().tolist()]).reshape(a.shape)
+    with np.errstate(over="ignore"):  # beyond float32 is inf
+        return np.require(a, dtype, "CA")
 
 
 class Kernel:
@@ -105,8 +116,13 @@ class Kernel:
             if mode is Mode.GRADIENT:
                 if len(results) != 1:
                     raise TypeError(f"a gradient is that of one scalar result, and the function has {len(results)}")
-                results[0].label = results[0].label or "J"
+                if results[0].op:
+                    results[0].label = results[0].label or "J"
                 roots += gradient(results[0], parameters, seed)
+        order = topological_order(*roots)
+        known = {*inputs, seed, *parameters}
+        self.constants = [v for v in order if v.op is None and v not in known]
+        self.constant_data = [v.data for v in self.constants]
         clock.append(time.perf_counter())
         tape = Tape(roots, [*inputs, seed], parameters)
         clock.append(time.perf_counter())
@@ -125,7 +141,7 @@ class Kernel:
         self.mode, self.dtype, self.block = mode, dtype, width
         live = tape.live()
         self.stats = Stats(
-            len(topological_order(*roots)),
+            len(order),
             len(live),
             len(self.rolled.nests),
             self.rolled.rows * width * dtype.itemsize,
@@ -137,6 +153,8 @@ class Kernel:
 
     def run(self, batch: Batch, data: Array, outputs: Array, weight: float, order: Array | None = None) -> None:
         """Add to `outputs`, or fill it per sample: with the samples numbered in `order`, all of them if it is None."""
+        if [v.data for v in self.constants] != self.constant_data:
+            raise _changed(self.constants, self.constant_data)
         if order is None:
             order = np.arange(batch.samples, dtype=np.int64)
         self._run(batch, data, outputs, weight, order)
@@ -163,6 +181,14 @@ class Kernel:
         for job, part in zip(jobs, parts):
             job.result()
             outputs += part
+
+
+def _changed(constants: list[Value], data: list[float]) -> ValueError:
+    v, then = next((v, then) for v, then in zip(constants, data) if v.data != then)
+    return ValueError(
+        f"{v.label or 'a Value'} was {then!r} when the function was compiled and is {v.data!r} now; "
+        "a Value that changes belongs in params"
+    )
 
 
 def _names(f: Callable[..., Any], batch: Batch) -> list[str]:

@@ -337,6 +337,8 @@ class _Emitter:
             sample = self.new(f"load i64, ptr {self.new(f'getelementptr i64, ptr %order, i64 {turn}')}")
             place = 0
             for source, width in zip(sources, arguments):
+                if width == 0:
+                    continue
                 start = self.new(f"mul i64 {sample}, {width}")
                 with self.loop(width) as (k, _, _):
                     x = self.new(f"load {self.real}, ptr {self.at(source, self.affine(start, [(k, 1)]))}")

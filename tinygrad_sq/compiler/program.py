@@ -33,6 +33,8 @@ class Program:
             raise ValueError(f"expected dtype 'float64' or 'float32', got {dtype!r}")
         if threads < 1:
             raise ValueError(f"expected at least 1 thread, got {threads}")
+        if not callable(f):
+            raise TypeError(f"expected a function, got {type(f).__name__} {f!r:.60}")
         self.f = f
         self.parameters, self._rebuild = flatten(params)
         for p in self.parameters:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, NoReturn
 
+from tinygrad_sq.anomaly import caller
 from tinygrad_sq.value import Value, context_with
 
 
@@ -15,18 +15,14 @@ class TraceError(TypeError):
 
 
 def _refuse(v: Value) -> NoReturn:
-    frame = sys._getframe(1)
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "tinygrad_sq":
-        frame = frame.f_back
-    place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
     raise TraceError(
-        f"{place} branches on {v.label or 'a value'} (or converts it to a number), which differs from sample to sample "
-        "or from call to call; a compiled function takes both branches: where(less(a, b), x, y) chooses between them"
+        f"{caller()} branches on {v.label or 'a value'}, or takes its number out of the graph, but it differs from sample "
+        "to sample or from call to call; where(less(a, b), x, y) chooses a branch, stop_gradient(x) stops the gradient"
     )
 
 
 def tracing() -> AbstractContextManager[None]:
-    """`with tracing():` no Value can be compared or converted: its number is that of one sample among many."""
+    """`with tracing():` no Value can be compared, converted or detached: its number is one of many to come."""
     return context_with(refuse=_refuse, recording=True, origins=None)
 
 
