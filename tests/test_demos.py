@@ -1,11 +1,14 @@
 """The demos run, show what they claim, write their pictures, and stay short enough to read."""
 
+import math
 import re
 import runpy
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tinygrad_sq import table
 
 Run = Callable[[str], str]
 DEMOS = {path.stem: path for path in sorted((Path(__file__).parents[1] / "demos").glob("*.py"))}
@@ -33,7 +36,7 @@ def test_short(name: str) -> None:
 
 def test_each_is_tested() -> None:
     """No demo without a test below."""
-    assert set(DEMOS) == {"formula", "iris", "moons", "xor"}
+    assert set(DEMOS) == {"curve_fit", "formula", "implicit", "iris", "moons", "newton", "xor"}
 
 
 def test_xor(run: Run, tmp_path: Path) -> None:
@@ -78,3 +81,40 @@ def test_formula(run: Run, tmp_path: Path) -> None:
     assert float(difference[1]) < 1e-14
     assert "g = 9.790 ± 0.044 m/s²" in out
     assert "<svg" in (tmp_path / "out" / "formula.svg").read_text(encoding="utf-8")
+
+
+def test_newton(run: Run) -> None:
+    """Rosenbrock's gradient and Hessian at (-1.2, 1) are those of the textbooks; the minimum, (1, ..., 1), is reached
+    in 2 and in 20 dimensions."""
+    out = run("newton")
+    assert "f = 24.2, ∇f = [-215.59999999999997, -87.99999999999999]" in out
+    assert out.split("Hessian is\n")[1].split()[:4] == ["1330", "480", "480", "200"]
+    small, large = out.split("dimensions\n")[1:]
+    for lines in (small, large):
+        steps = re.findall(r"^ +\d+ +(\S+) +(\S+) +(.*)$", lines, re.MULTILINE)
+        assert 5 < len(steps) < 20
+        value, norm, x = steps[-1]
+        assert float(value) < 1e-20
+        assert float(norm) < 1e-12
+        assert set(x.replace(", ...", "").split(", ")) == {"1.0000"}
+
+
+def test_implicit(run: Run) -> None:
+    """Kepler's equation is solved, and the derivatives of its root are those of the implicit function theorem."""
+    try:
+        out = run("implicit")
+    finally:
+        del table.rows["kepler"]
+    E = float(re.search(r"E = (\S+),", out)[1])  # type: ignore[index]
+    assert abs(E - 0.2056 * math.sin(E) - 1.0) < 1e-14
+    slope = 1.0 / (1.0 - 0.2056 * math.cos(E))
+    assert f"∂E/∂M = 1 / (1 - e * cos(kepler(M, e))) = {slope:.10g}" in out
+    second = -0.2056 * math.sin(E) * slope**3
+    assert float(re.search(r"Hessian: \(\((\S+),", out)[1]) == pytest.approx(second, rel=1e-13)  # type: ignore[index]
+
+
+def test_curve_fit(run: Run, tmp_path: Path) -> None:
+    """V, K and σ are those of the published fit: 212.7, 0.0641, 10.93 (Bates and Watts 1988)."""
+    out = run("curve_fit")
+    assert "V = 212.7 ± 7.2   K = 0.0641 ± 0.0087 ppm   σ = 10.93" in out
+    assert "<svg" in (tmp_path / "out" / "curve_fit.svg").read_text(encoding="utf-8")
