@@ -272,7 +272,7 @@ def _ieee(partial: Callable[..., Any], y: float, xs: list[float]) -> Any:
     try:
         return partial(y, *xs)
     except ZeroDivisionError:
-        with context_with(recording=False, origins=None):
+        with context_with(recording=False, origins=None, refuse=None):
             result = partial(Value(y), *map(Value, xs))
         if isinstance(result, Value):
             return result.data
