@@ -17,7 +17,7 @@ class TraceError(TypeError):
 def _refuse(v: Value) -> NoReturn:
     raise TraceError(
         f"{caller()} branches on {v.label or 'a value'}, or takes its number out of the graph, but it differs from "
-        "sample to sample or from call to call; where(less(a, b), x, y) chooses a branch, stop_gradient(x) stops gradients"
+        "sample to sample or call to call; where(less(a, b), x, y) takes a branch, stop_gradient(x) stops gradients"
     )
 
 
