@@ -38,8 +38,7 @@ def main() -> None:
     # Near the minimum the misfit is ½ xᵀ H x: so H says how far V and K may be off (σ² the variance of a residual).
     (h_VV, h_VK), (_, h_KK) = hessian(misfit)([V, K])
     sigma2 = fit.fun / (len(SPEED) - 2)
-    determinant = h_VV * h_KK - h_VK**2
-    error_V, error_K = ((2.0 * sigma2 * h / determinant) ** 0.5 for h in (h_KK, h_VV))
+    error_V, error_K = ((2.0 * sigma2 * h / (h_VV * h_KK - h_VK**2)) ** 0.5 for h in (h_KK, h_VV))
     print(f"V = {V:.1f} ± {error_V:.1f}   K = {K:.4f} ± {error_K:.4f} ppm   σ = {sigma2**0.5:.2f}")
     draw(V, K)
 

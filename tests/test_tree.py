@@ -47,7 +47,7 @@ def test_a_scalar_is_a_tree() -> None:
 
 
 def test_arrays_are_nested_lists() -> None:
-    """An array stands for its .tolist(); one without dimensions is a scalar."""
+    """An array stands for its rows; one without dimensions is a scalar."""
     leaves, rebuild = flatten({"a": np.array([[1.0, 2.0], [3.0, 4.0]]), "b": np.array(5.0), "c": np.float64(6.0)})
     assert leaves == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
     assert rebuild(leaves) == {"a": [[1.0, 2.0], [3.0, 4.0]], "b": 5.0, "c": 6.0}

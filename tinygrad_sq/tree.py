@@ -11,7 +11,7 @@ Rebuild = Callable[[list[Any]], Any]
 def flatten(tree: Any) -> tuple[list[Any], Rebuild]:
     """The scalars of `tree` in order (dicts in their own), and the function that puts as many others in their places.
 
-    An array is taken as the nested list that it holds. What is not a list, tuple, dict or array is a scalar.
+    An array or a column is taken as the nested list that it holds. What is not a list, tuple, dict or array is a scalar.
     """
     leaves: list[Any] = []
     plan = _plan(tree, leaves)
@@ -46,7 +46,7 @@ def _quoted(keys: Iterable[Any]) -> str:
 
 
 def _listed(tree: Any) -> Any:
-    return tree.tolist() if getattr(tree, "shape", ()) != () else tree
+    return list(tree) if getattr(tree, "shape", ()) != () else tree
 
 
 def _plan(tree: Any, leaves: list[Any]) -> Any:

@@ -96,6 +96,7 @@ class Value(Methods, Copyable):
     def __bool__(self) -> bool: return bool(_look(self))
     def __float__(self) -> float: return _look(self)
     def __int__(self) -> int: return int(_look(self))
+    def as_integer_ratio(self) -> tuple[int, int]: return _look(self).as_integer_ratio()  # for statistics.mean
     # fmt: on
 
     def backward(self) -> None:
@@ -317,7 +318,8 @@ def _look(v: Value) -> float:
 
 
 def _compare(relation: Callable[[float, float], bool], a: Value, b: Any) -> bool:
+    x = _look(a)
     try:
-        return relation(_look(a), b.data if isinstance(b, Value) else number(b))
+        return relation(x, b.data if isinstance(b, Value) else number(b))
     except TypeError:
         return NotImplemented  # type: ignore[no-any-return]
