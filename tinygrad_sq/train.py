@@ -66,9 +66,9 @@ def fit(
     watched = _samples(*validation, "validation ") if validation else []
     optimizer = optimizer or Adam(model.parameters(), lr=0.01)
     if compiled:
-        from tinygrad_sq.compiler.program import Program
+        from tinygrad_sq.compiler import compile
 
-        program = Program(lambda x, y: loss(model(x), y), model.parameters())
+        program = compile(lambda x, y: loss(model(x), y), params=model.parameters())
         return program.fit(
             *_columns(samples),
             optimizer=optimizer,

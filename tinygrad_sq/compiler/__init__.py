@@ -32,6 +32,8 @@ def compile(
 
     Raises TypeError for a row with no native spelling, ImportError with the pip command if llvmlite is missing.
     """
-    from tinygrad_sq.compiler.program import Program
-
+    try:
+        from tinygrad_sq.compiler.program import Program
+    except ModuleNotFoundError as error:
+        raise ImportError("compile needs llvmlite and numpy: pip install 'tinygrad_sq[compile]'") from error
     return Program(f, params, dtype, threads) if f else lambda g: Program(g, params, dtype, threads)

@@ -89,7 +89,7 @@ def _numbers(arg: Any, dtype: np.dtype[Any]) -> Array:
     if a.dtype.kind not in "fiub":
         a = np.array([number(x) for x in a.ravel().tolist()]).reshape(a.shape)
     with np.errstate(over="ignore"):  # beyond float32 is inf
-        return np.require(a, dtype, "CA")
+        return np.require(a, dtype, ["C", "A"])
 
 
 class Kernel:

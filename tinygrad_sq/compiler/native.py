@@ -11,10 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-try:
-    import llvmlite.binding as llvm
-except ImportError as error:
-    raise ImportError("compile needs llvmlite and numpy: pip install 'tinygrad_sq[compile]'") from error
+import llvmlite.binding as llvm
 
 
 class Machine:
