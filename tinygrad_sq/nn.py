@@ -77,12 +77,12 @@ class Neuron(Module):
         self._a = f"a{l + 1}[{i}]"
 
     def __call__(self, x: Iterable[Value | float]) -> Value:
-        return self.fire(_inputs(x, len(self.w)))
+        return self.fire(*_inputs(x, len(self.w)))
 
-    def fire(self, x: Sequence[Value | float]) -> Value:
-        """The unit's activation, of inputs that are known to be as many as its weights, Values or floats."""
+    def fire(self, x: Sequence[Value | float], constants: bool = False) -> Value:
+        """The unit's activation, of inputs that are as many as its weights: Values, or with `constants` floats too."""
         b = self.b
-        z = record(dot, (*self.w, *x, b))
+        z = record(dot, (*self.w, *x, b), constants)
         a = record(self.activation, (z, *self._constants))
         z.label = self._z
         a.label = self._a
@@ -129,11 +129,11 @@ class Layer(Module):
         ]
 
     def __call__(self, x: Iterable[Value | float]) -> Any:
-        return _outputs(self.fire(_inputs(x, len(self.neurons[0].w))))
+        return _outputs(self.fire(*_inputs(x, len(self.neurons[0].w))))
 
-    def fire(self, x: Sequence[Value | float]) -> list[Value]:
-        """The units' activations, of inputs that are known to be as many as each has weights, Values or floats."""
-        return [neuron.fire(x) for neuron in self.neurons]
+    def fire(self, x: Sequence[Value | float], constants: bool = False) -> list[Value]:
+        """The units' activations, as `Neuron.fire`."""
+        return [neuron.fire(x, constants) for neuron in self.neurons]
 
     def parameters(self) -> list[Parameter]:
         return _all(neuron.parameters() for neuron in self.neurons)
@@ -179,8 +179,9 @@ class MLP(Module):
         ]
 
     def __call__(self, x: Iterable[Value | float]) -> Any:
-        a: Sequence[Value | float] = _inputs(x, len(self.layers[0].neurons[0].w))
-        for layer in self.layers:
+        first, *others = self.layers
+        a = first.fire(*_inputs(x, len(first.neurons[0].w)))
+        for layer in others:
             a = layer.fire(a)
         return _outputs(a)
 
@@ -204,13 +205,14 @@ def _activation(f: str | Op) -> tuple[Op, tuple[float, ...]]:
     return f, f.operands(0.0)[1:] if f.operands else ()
 
 
-def _inputs(x: Iterable[Value | float], n_in: int) -> list[Value | float]:
+def _inputs(x: Iterable[Value | float], n_in: int) -> tuple[list[Value | float], bool]:
+    """The inputs, checked, and whether floats are among them."""
     if not isinstance(x, Iterable):
         raise TypeError(f"expected a list of {n_in} inputs, got {type(x).__name__} {x!r:.60}")
     inputs = [v if isinstance(v, Value) else number(v) for v in x]
     if len(inputs) != n_in:
         raise ValueError(f"expected {n_in} inputs, got {len(inputs)}")
-    return inputs
+    return inputs, float in map(type, inputs)
 
 
 def _outputs(a: Sequence[Any]) -> Any:

@@ -223,14 +223,18 @@ def scope(name: str) -> Iterator[None]:
         yield
 
 
-def record(op: Op, args: tuple[Value | float, ...]) -> Value:
-    """The node op(*args): its value and, as numbers, its partial derivatives by the operands that are Values."""
-    try:
-        xs = [arg.data for arg in args]  # type: ignore[union-attr]
-        constants = False
-    except AttributeError:
+def record(op: Op, args: tuple[Value | float, ...], constants: bool = False) -> Value:
+    """The node op(*args): its value and, as numbers, its partial derivatives by the operands that are Values.
+
+    Whoever knows that some of them are floats says so with `constants`: it saves finding out.
+    """
+    if not constants:
+        try:
+            xs = [arg.data for arg in args]  # type: ignore[union-attr]
+        except AttributeError:
+            constants = True
+    if constants:
         xs = [arg.data if isinstance(arg, Value) else arg for arg in args]
-        constants = True
     context = _context.get()
     node = _new(Value)
     node.data = y = op.forward(*xs)
