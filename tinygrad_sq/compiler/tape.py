@@ -127,28 +127,31 @@ class Tape:
         live = self.live()
         uses = Counter(x for i in live for x in self._refers(i))
         uses.update(root for root in self.roots if isinstance(root, int))
+        changed: set[int] = set()
         for index in live:
             if index not in self.products:
                 continue
             pairs, bias = self.products[index]
             merged: list[tuple[Operand, Operand]] = []
-            changed = False
+            inside: set[int] = set()
             for w, x in [*pairs, (1.0, bias)]:
-                inner = self.products.get(x) if isinstance(x, int) and uses[x] == 1 else None
-                if inner is not None and type(w) is float and w == 1.0:
-                    changed = True
-                    inner_pairs, inner_bias = inner
+                one = type(w) is float and w == 1.0
+                if one and isinstance(x, int) and uses[x] == 1 and x in self.products:
+                    inside.add(x)
+                    inner_pairs, x = self.products[x]
                     merged = merged + inner_pairs if merged else inner_pairs
-                    x = inner_bias
-                if not (type(x) is float and x == 0.0):
+                if not (one and type(x) is float and x == 0.0):
                     merged.append((w, x))
-            if changed:
-                ones = [k for k, (w, _) in enumerate(merged) if type(w) is float and w == 1.0]
-                bias = merged.pop(ones[0])[1] if ones else 0.0
-                self.products[index] = merged, bias
-                old = self.instructions[index]
-                operands = (*(x for pair in merged for x in pair), bias)
-                self.instructions[index] = Instruction(PRODUCTS, operands, old.label)
+            if inside:
+                self.products[index] = merged, 0.0
+                changed -= inside
+                changed.add(index)
+        for index in changed:
+            merged, _ = self.products[index]
+            first = next((k for k, (w, _) in enumerate(merged) if type(w) is float and w == 1.0), None)
+            bias = 0.0 if first is None else merged.pop(first)[1]
+            operands = (*(x for pair in merged for x in pair), bias)
+            self.instructions[index] = Instruction(PRODUCTS, operands, self.instructions[index].label)
 
     def _refers(self, index: int) -> list[int]:
         native, operands, _ = self.instructions[index]
