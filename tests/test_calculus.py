@@ -481,6 +481,16 @@ def test_gradients_are_named() -> None:
     assert w.label == "w"
 
 
+def test_upstream() -> None:
+    """gradient(y, xs, ∂J/∂y) are the gradients of J: of the part of a graph that lies below y."""
+    x, w = Value(2.0, "x"), Value(3.0, "w")
+    y = x * w
+    J = square(y)
+    (upstream,) = gradient(J, [y])
+    assert [g.data for g in gradient(y, [x, w], upstream)] == [g.data for g in gradient(J, [x, w])] == [36.0, 24.0]
+    assert [g.data for g in gradient(y, [x, y], 0.5)] == [1.5, 0.5]
+
+
 def test_constants_stay_floats_in_the_gradient() -> None:
     """A constant has no partial and is no node: of 3 x² the gradient graph is x alone, times floats."""
     x = Value(2.0)
