@@ -95,6 +95,9 @@ class Rolled(NamedTuple):
 # A loop is worth its overhead from this many runs of one group on; beyond, the places go to a table.
 _MOST_NESTS = 8
 _MOST_SEGMENTS = 4
+# Of instructions of one depth; if they are in more groups, their sums of products are told apart by number of terms
+# alone, and are loops over tables.
+_MOST_GROUPS = 32
 
 
 def roll(tape: Tape, inputs: int, parameters: int, outputs: list[str]) -> Rolled:
@@ -153,8 +156,13 @@ class _Roller:
         nests: list[Nest] = []
         work.sort(key=lambda i: (i in varies, depth[i]))  # stable: in the order of the tape otherwise
         for (varied, _), level in groupby(work, key=lambda i: (i in varies, depth[i])):
-            described = [(i, *self._describe(i, sinks.get(i))) for i in level]
-            for (kind, _), members in _groups(described).items():
+            level = list(level)
+            table = len(self.table)
+            groups = _groups([(i, *self._describe(i, sinks.get(i), _MOST_SEGMENTS)) for i in level])
+            if len(groups) > _MOST_GROUPS:
+                del self.table[table:]
+                groups = _groups([(i, *self._describe(i, sinks.get(i), 0)) for i in level])
+            for (kind, _), members in groups.items():
                 kind = kind._replace(uniform=not varied)
                 vectors = [(sinks[i] if kind.sink else self._new(i, varied), *places) for i, places in members]
                 if not kind.sink:
@@ -195,8 +203,11 @@ class _Roller:
     def _place(self, x: Operand) -> Place:
         return self.place[x] if isinstance(x, int) else (SCALAR, self.parameters + self.constants[repr(x)])
 
-    def _describe(self, i: int, output: int | None) -> tuple[_Kind, tuple[str, ...], Vector]:
-        """What must be alike for instructions to share a loop, what had better be (names), and the operands' places."""
+    def _describe(self, i: int, output: int | None, most: int) -> tuple[_Kind, tuple[str, ...], Vector]:
+        """What must be alike for instructions to share a loop, what had better be (names), and the operands' places.
+
+        A sum of products that takes more than `most` segments has its terms in the table.
+        """
         native, operands, label = self.tape.instructions[i]
         places = [self._place(x) for x in operands]
         stems = [_stem(self.labels.get(place, "")) for place in places]
@@ -209,12 +220,14 @@ class _Roller:
             w, x = (k, k + 1) if (places[k][0], places[k + 1][0]) != (ROW, SCALAR) else (k + 1, k)
             pair = (places[w][0], places[x][0]), (places[w][1], places[x][1])
             pairs.setdefault((*pair[0], stems[w], stems[x]), []).append(pair)
-        segments, starts = self._segments([pair for alike in pairs.values() for pair in alike])
+        segments, starts = self._segments([pair for alike in pairs.values() for pair in alike], most)
         space, bias = places[-1]
         kind = _Kind(native, (space,), tuple(segments), output is not None)
         return kind, (name, stems[-1], *(stem for key in pairs for stem in key)), (bias, *starts)
 
-    def _segments(self, pairs: Sequence[tuple[tuple[str, str], tuple[int, int]]]) -> tuple[list[Segment], list[int]]:
+    def _segments(
+        self, pairs: Sequence[tuple[tuple[str, str], tuple[int, int]]], most: int
+    ) -> tuple[list[Segment], list[int]]:
         segments: list[Segment] = []
         starts: list[int] = []
         k = 0
@@ -231,7 +244,7 @@ class _Roller:
             segments.append(Segment(end - k, spaces, strides))
             starts += [w, x]
             k = end
-        if len(segments) <= _MOST_SEGMENTS:
+        if len(segments) <= most:
             return segments, starts
         segments, starts = [], []
         for spaces in sorted({spaces for spaces, _ in pairs}):

@@ -1,0 +1,273 @@
+"""Rolled programs: they compute what the tape does, and an MLP's is E2, E5, E6 and E7 as loops, whatever its widths."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import pytest
+from compiled import close
+from expressions import Expression
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import expressions
+from test_compile import BLOCKS
+from test_tape import NATIVE
+
+from tinygrad_sq import MLP, Value, compile, dot, half_squared_error, sin, tanh, total, where
+from tinygrad_sq.calculus import gradient
+from tinygrad_sq.compiler.lower import Target, lower
+from tinygrad_sq.compiler.roll import ROW, SCALAR, Loop, Nest, Rolled, _loops, roll
+from tinygrad_sq.compiler.tape import PRODUCTS, Tape
+from tinygrad_sq.compiler.text import to_text
+from tinygrad_sq.compiler.trace import tracing
+
+TARGET = Target(width=8, real="double", per_sample=False, libm=lambda name, n: None)
+
+
+def rolled(roots: Sequence[Value], inputs: Sequence[Value], params: Sequence[Value] = ()) -> Rolled:
+    return roll(Tape(roots, inputs, params), len(inputs), len(params), [f"y[{k}]" for k in range(len(roots))])
+
+
+def rounds(loops: Sequence[Loop]) -> Any:
+    return itertools.product(*[range(loop.rounds) for loop in loops])
+
+
+def run(program: Rolled, inputs: Sequence[float], params: Sequence[float] = ()) -> list[float]:
+    """The program for one sample, interpreted as `Nest` describes it."""
+    memory = {ROW: [*inputs, *[0.0] * (program.rows - len(inputs))]}
+    memory[SCALAR] = [*params, *program.constants, *[0.0] * (program.scalars - len(params) - len(program.constants))]
+    outputs = [0.0] * len(program.outputs)
+    for nest in program.nests:
+        for counters in rounds(nest.loops):
+            if nest.table:
+                at = nest.places[0] + counters[0] * nest.loops[0].strides[0]
+                places: Sequence[int] = program.table[at : at + nest.loops[0].strides[0]]
+            else:
+                places = [
+                    place + sum(i * loop.strides[k] for i, loop in zip(counters, nest.loops))
+                    for k, place in enumerate(nest.places)
+                ]
+            target = outputs if nest.sink else memory[SCALAR if nest.uniform else ROW]
+            target[places[0]] = result(program, nest, places[1:], memory)
+    return outputs
+
+
+def result(program: Rolled, nest: Nest, places: Sequence[int], memory: dict[str, list[float]]) -> float:
+    xs = [memory[space][place] for space, place in zip(nest.spaces, places)]
+    if nest.native != PRODUCTS:
+        return NATIVE[nest.native](*xs)
+    (y,) = xs
+    for segment, w, x in zip(nest.segments, places[1::2], places[2::2]):
+        for k in range(segment.terms):
+            if segment.table:
+                at = (program.table[w + 2 * k], program.table[w + 2 * k + 1])
+            else:
+                at = (w + k * segment.strides[0], x + k * segment.strides[1])
+            y += memory[segment.spaces[0]][at[0]] * memory[segment.spaces[1]][at[1]]
+    return y
+
+
+def check(f: Callable[[list[Any]], Any], inputs: int, params: Sequence[Value] = (), seed: int = 0) -> Rolled:
+    """The rolled value and gradient of f are those of the graph; gives the rolled program."""
+    rng = random.Random(seed)
+    xs = [Value(rng.uniform(-1.0, 1.0)) for _ in range(inputs)]
+    with tracing():
+        y = f(xs)
+        roots = [y, *gradient(y, [*xs, *params])]
+    program = rolled(roots, xs, params)
+    got = run(program, [x.data for x in xs], [p.data for p in params])
+    for a, root in zip(got, roots, strict=True):
+        assert close(a, root.data, scale=1.0, ulps=1e5)
+    return program
+
+
+# --- loops ---
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_loops_are_the_vectors_again(data: st.DataObject) -> None:
+    """Run, the loops found in a list of vectors give the vectors in their order."""
+    vectors: list[tuple[int, ...]] = []
+    for _ in range(data.draw(st.integers(1, 4))):
+        start = data.draw(st.tuples(*[st.integers(0, 9)] * 3))
+        dimensions = data.draw(st.lists(st.tuples(st.integers(1, 4), st.tuples(*[st.integers(-3, 3)] * 3)), max_size=3))
+        for counters in itertools.product(*[range(n) for n, _ in dimensions]):
+            moves = [[i * s for s in strides] for i, (_, strides) in zip(counters, dimensions)]
+            vectors.append(tuple(sum(column) for column in zip(start, *moves)))
+    again = [
+        tuple(place + sum(i * loop.strides[k] for i, loop in zip(counters, loops)) for k, place in enumerate(start))
+        for start, loops in _loops(vectors)
+        for counters in rounds(loops)
+    ]
+    assert again == vectors
+
+
+def test_loops_in_loops() -> None:
+    """A matrix walked row by row, and blocks of it, are one nest."""
+    assert _loops([(i, j) for i in range(3) for j in range(4)]) == [
+        ((0, 0), (Loop(3, (1, 0)), Loop(4, (0, 1)))),
+    ]
+    assert _loops([(10 * k + 2 * i + j,) for k in range(2) for i in range(3) for j in range(2)]) == [
+        ((0,), (Loop(2, (10,)), Loop(6, (1,)))),
+    ]
+    assert _loops([(5,)]) == [((5,), ())]
+
+
+# --- programs ---
+
+
+@settings(max_examples=60, deadline=None)
+@given(e=expressions(most_leaves=3, most_steps=7))
+def test_random_graphs(e: Expression) -> None:
+    """Value and gradient of a random graph, rolled and interpreted, are those of the graph."""
+    xs = e.values()
+    with tracing():
+        y = e(*xs)
+        roots = [y, *gradient(y, xs), y]
+    got = run(rolled(roots, xs), e.leaves)
+    for a, root in zip(got, roots, strict=True):
+        assert close(a, root.data, scale=1.0, ulps=1e5)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_blocks(block: str) -> None:
+    """Attention, convolution, recurrence, residual connections, shared weights and the like."""
+    f, params = BLOCKS[block]
+    check(f, 3, compile(f, params=params).parameters)
+
+
+def mlp(sizes: Sequence[int], activation: str = "tanh") -> Rolled:
+    model = MLP(4, sizes, activation, seed=1)
+    target = [0.5] * sizes[-1]
+    return check(lambda x: half_squared_error(model(x), target), 4, model.parameters())
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "sigmoid"])
+def test_the_loops_of_a_net_do_not_depend_on_its_widths(activation: str) -> None:
+    """Nests, terms of IR, and what they compute are the same for 8-4-4 and 40-24-12; only the rounds differ. (Of
+    widths that four does not divide, the rest of a loop stands by itself.)"""
+    programs = [mlp(sizes, activation) for sizes in ([8, 4, 4], [40, 24, 12], [16, 12, 8])]
+    kinds = [[(n.native, n.spaces, n.sink, n.uniform, len(n.loops), n.table) for n in p.nests] for p in programs]
+    assert kinds[0] == kinds[1] == kinds[2]
+    lines = [len(lower(p, [4], TARGET).splitlines()) for p in programs]
+    assert lines[0] == lines[1] == lines[2]
+    assert not any(p.table for p in programs)
+
+
+def test_the_text_of_a_net_is_its_derivation() -> None:
+    """E2, E5, E6 and E7 for every layer, as loops, in the derivation's letters."""
+    model = MLP(2, [4, 3, 2], "tanh", "relu", seed=0)
+    program = compile(lambda x, y: half_squared_error(model(x), y), params=model.parameters())
+    program.value_and_grad([[1.0, 2.0]] * 2, [[1.0, 2.0]] * 2)
+    lines = str(program).splitlines()
+    for line in (
+        "for i < 4: z2[i] = b1[i] + Σ_{j < 2} W1[i,j] · x[j]",  # E2
+        "for i < 4: a2[i] = tanh(z2[i])",
+        "for i < 3: z3[i] = b2[i] + Σ_{j < 4} W2[i,j] · a2[j]",
+        "for i < 3: a3[i] = tanh(z3[i])",
+        "for i < 2: z4[i] = b3[i] + Σ_{j < 3} W3[i,j] · a3[j]",
+        "for i < 3: ∂J/∂a3[i] = Σ_{j < 2} W3[j,i] · δ4[j]",  # E6, the sum over the next layer's units
+        "for i < 4: ∂J/∂a2[i] = Σ_{j < 3} W2[j,i] · δ3[j]",
+        "for i < 2, j < 3: ∂J/∂W3[i,j] = sum(δ4[i] · a3[j])",  # E7W
+        "for i < 3, j < 4: ∂J/∂W2[i,j] = sum(δ3[i] · a2[j])",
+        "for i < 4, j < 2: ∂J/∂W1[i,j] = sum(δ2[i] · x[j])",
+        "for i < 4: ∂J/∂b1[i] = sum(δ2[i])",  # E7b
+        "for i < 3: ∂J/∂b2[i] = sum(δ3[i])",
+        "for i < 2: ∂J/∂b3[i] = sum(δ4[i])",
+    ):
+        assert line in lines, line
+    for l, n in ((4, 2), (3, 3), (2, 4)):  # E5 and E6: times f'(z)
+        assert sum(line.startswith(f"for i < {n}: δ{l}[i] = ∂J/∂a{l}[i] · ") for line in lines) == 1
+
+
+def by_hand(W: list[list[Value]], b: list[Value], x: Sequence[Any], way: str) -> list[Any]:
+    if way == "dot":
+        return [tanh(dot(w, x, b_i)) for w, b_i in zip(W, b)]
+    if way == "sum":
+        return [tanh(sum((w_j * x_j for w_j, x_j in zip(w, x)), b_i)) for w, b_i in zip(W, b)]
+    if way == "total":
+        return [tanh(total([*[x_j * w_j for w_j, x_j in zip(w, x)], b_i])) for w, b_i in zip(W, b)]
+    layer = []
+    for w, b_i in zip(W, b):
+        z: Any = b_i
+        for w_j, x_j in zip(w, x):
+            z = z + w_j * x_j
+        layer.append(tanh(z))
+    return layer
+
+
+@pytest.mark.parametrize("way", ["sum", "total", "loop"])
+def test_sums_written_by_hand_roll_to_the_same_loops(way: str) -> None:
+    """A net of plain + and * and sum has the forward loops that one of `dot` has."""
+
+    def forward(way: str) -> Rolled:
+        rng = random.Random(0)
+        sizes = [3, 6, 5, 4]
+        params: list[Value] = []
+        xs: list[Value] = [Value(rng.uniform(-1.0, 1.0)) for _ in range(3)]
+        layer: list[Any] = list(xs)
+        for n, m in itertools.pairwise(sizes):
+            W = [[Value(rng.uniform(-1.0, 1.0)) for _ in range(n)] for _ in range(m)]
+            b = [Value(rng.uniform(-1.0, 1.0)) for _ in range(m)]
+            for w, b_i in zip(W, b):
+                params += [*w, b_i]
+            with tracing():
+                layer = by_hand(W, b, layer, way)
+        program = rolled(layer, xs, params)
+        got = run(program, [x.data for x in xs], [p.data for p in params])
+        assert all(close(a, y.data) for a, y in zip(got, layer, strict=True))
+        return program
+
+    assert forward(way).nests == forward("dot").nests
+
+
+COMBINATIONS: list[Callable[[Any, Any], Any]] = [
+    lambda a, b: sin(a) * b,
+    lambda a, b: a - b * b,
+    lambda a, b: where(a, b, a),
+]
+
+
+def irregular(x: list[Any], n: int) -> Any:
+    """Three layers of n nodes that each combine two of the layer before, at random."""
+    rng = random.Random(3)
+    for _ in range(3):
+        x = [rng.choice(COMBINATIONS)(rng.choice(x), rng.choice(x)) for _ in range(n)]
+    return total([rng.choice(x) * rng.choice(x) for _ in range(n)])
+
+
+def test_an_irregular_graph_becomes_tables() -> None:
+    """What has no pattern is loops over tables: the number of nests and of lines of IR does not grow with the graph."""
+    small, large = (check(partial(irregular, n=n), 8) for n in (200, 800))
+    assert large.table
+    assert len(large.nests) < 1.5 * len(small.nests)
+    sizes = [len(lower(p, [8], TARGET).splitlines()) for p in (small, large)]
+    assert sizes[1] < 1.5 * sizes[0]
+    assert any(nest.table for nest in large.nests)
+    assert any(segment.table for nest in large.nests for segment in nest.segments)
+    assert "place[0] = " in to_text(large)
+
+
+def test_uniform_parts_are_apart() -> None:
+    """What depends on parameters alone comes first, in scalars."""
+    w = [Value(float(k)) for k in range(5)]
+    program = check(lambda x: dot(w[:2], x) + total([sin(p) * p for p in w]), 2, w)
+    assert [nest.uniform for nest in program.nests] == sorted((nest.uniform for nest in program.nests), reverse=True)
+    assert program.nests[0].uniform
+
+
+def test_deep_graphs() -> None:
+    """A chain has one nest for each of its links, and reads as such."""
+    program = check(lambda x: _chain(x[0], 50), 1)
+    assert len(program.nests) < 400
+
+
+def _chain(x: Any, n: int) -> Any:
+    for _ in range(n):
+        x = sin(x)
+    return x
