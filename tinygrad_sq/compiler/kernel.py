@@ -79,7 +79,8 @@ class Batch:
             raise ValueError(f"expected arguments with one number of samples (at least 1), got {lengths}")
         self.samples = lengths[0]
         self.shapes = tuple([a.shape[1:] for a in self.arrays])
-        self.pointers = np.array([a.ctypes.data for a in self.arrays], np.uintp)
+        self._pointers = np.array([a.ctypes.data for a in self.arrays], np.uintp)
+        self.address = self._pointers.ctypes.data
 
 
 def _numbers(arg: Any, dtype: np.dtype[Any]) -> Array:
@@ -135,7 +136,7 @@ class Kernel:
             width = min(width, 64 // dtype.itemsize)
         real = "double" if dtype == np.float64 else "float"
         widths = [int(np.prod(shape)) for shape in batch.shapes]
-        target = Target(width, width, real, mode is Mode.EACH, lambda name, n: machine().libm(name, n, real))
+        target = Target(width, real, mode is Mode.EACH, lambda name, n: machine().libm(name, n, real))
         self.native = Native(lower(self.rolled, widths, target))
         clock.append(time.perf_counter())
         self.mode, self.dtype, self.block = mode, dtype, width
@@ -150,6 +151,12 @@ class Kernel:
         )
         self._lanes = [_Lane(self) for _ in range(threads)]
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+
+    def room(self, samples: int) -> Array:
+        """An array for the outputs of so many samples."""
+        outputs = len(self.rolled.outputs)
+        shape = (outputs, -(-samples // self.block) * self.block) if self.mode is Mode.EACH else outputs
+        return np.zeros(shape, self.dtype)
 
     def run(self, batch: Batch, data: Array, outputs: Array, weight: float, order: Array | None = None) -> None:
         """Add to `outputs`, or fill it per sample: with the samples numbered in `order`, all of them if it is None."""
@@ -220,6 +227,7 @@ class _Lane:
         self.call[2:4] = self.scalars.ctypes.data, self.rows.ctypes.data
         self.weight = self.call[7:].view(kernel.dtype)
         self.address = self.call.ctypes.data
+        self._order = self._outputs = np.zeros(0)
 
     def run(
         self, batch: Batch, data: Array, outputs: Array, weight: float, order: Array, first: int, last: int
@@ -229,8 +237,11 @@ class _Lane:
         self.native_run(self.address)
 
     def aim(self, batch: Batch, outputs: Array, order: Array, first: int, last: int, weight: float) -> None:
-        """Write down the call; the arrays must live until it is made."""
+        """Write down the call; the batch must live until it is made."""
         call = self.call
-        call[0], call[1], call[4] = batch.pointers.ctypes.data, order.ctypes.data, outputs.ctypes.data
-        call[5], call[6] = first, last
+        call[0], call[5], call[6] = batch.address, first, last
+        if order is not self._order:  # NumPy takes longer to tell an address than to add a thousand numbers
+            self._order, call[1] = order, order.ctypes.data
+        if outputs is not self._outputs:
+            self._outputs, call[4] = outputs, outputs.ctypes.data
         self.weight[0] = weight

@@ -1,6 +1,6 @@
 """Lower: the rolled program as LLVM IR, with vectors over samples.
 
-A row is one number per sample of a block, and is worked on in vectors; a scalar is broadcast. The kernel is
+A row is a vector of LLVM's, one number per sample of a block; a scalar is broadcast. The kernel is
 
     kernel(inputs, order, scalars, rows, outputs, first, last, weight)
 
@@ -16,7 +16,7 @@ and run(call) is the same with these eight, eight bytes each, behind the one poi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, TypeAlias
 
@@ -30,14 +30,12 @@ Libm: TypeAlias = "Callable[[str, int], tuple[str, int] | None]"
 class Target(NamedTuple):
     """What to lower for.
 
-    block       samples in a row
-    width       samples in a vector: block is a multiple of it
+    width       samples in a row, which is one vector of LLVM's
     real        LLVM's name of the number type, double or float
     per_sample  outputs are kept per sample, not summed
     libm        the vector functions there are
     """
 
-    block: int
     width: int
     real: str
     per_sample: bool
@@ -45,12 +43,13 @@ class Target(NamedTuple):
 
 
 _PART = 64  # nests in a function
+_TOGETHER = 4  # rounds of an innermost loop that are worked on at once
 
 
 class _Emitter:
     def __init__(self, program: Rolled, target: Target) -> None:
         self.program = program
-        self.block, self.width, self.real, self.per_sample, self.libm = target
+        self.width, self.real, self.per_sample, self.libm = target
         self.suffix, self.size = ("f64", 8) if self.real == "double" else ("f32", 4)
         self.lines: list[str] = []
         self.functions: list[str] = []
@@ -118,13 +117,12 @@ class _Emitter:
     def at(self, base: str, index: str) -> str:
         return self.new(f"getelementptr {self.real}, ptr {base}, i64 {index}")
 
-    def row(self, place: str, chunk: str) -> str:
-        pointer = self.at("%rows", self.new(f"mul nsw i64 {place}, {self.block}"))
-        return pointer if chunk == "0" else self.at(pointer, chunk)
+    def row(self, place: str) -> str:
+        return self.at("%rows", self.new(f"mul nsw i64 {place}, {self.width}"))
 
-    def load(self, space: str, place: str, chunk: str, uniform: bool) -> str:
+    def load(self, space: str, place: str, uniform: bool) -> str:
         if space == ROW:
-            return self.new(f"load {self.vector}, ptr {self.row(place, chunk)}, align {self.size}")
+            return self.new(f"load {self.vector}, ptr {self.row(place)}, align {self.size}")
         return self.splat(self.new(f"load {self.real}, ptr {self.at('%scalars', place)}"), uniform)
 
     def splat(self, scalar: str, uniform: bool) -> str:
@@ -173,18 +171,10 @@ class _Emitter:
         """A vector function of fewer lanes, on one piece after the other."""
         parts = []
         for start in range(0, self.width, lanes):
-            mask = ", ".join(f"i32 {i}" for i in range(start, start + lanes))
-            cut = [
-                self.new(f"shufflevector {self.vector} {x}, {self.vector} poison, <{lanes} x i32> <{mask}>")
-                for x in operands
-            ]
+            cut = [self.shuffle(x, x, self.width, range(start, start + lanes)) for x in operands]
             parts.append(self.function(symbol, f"<{lanes} x {self.real}>", cut))
         while len(parts) > 1:
-            half, both = f"<{lanes} x {self.real}>", ", ".join(f"i32 {i}" for i in range(2 * lanes))
-            parts = [
-                self.new(f"shufflevector {half} {a}, {half} {b}, <{2 * lanes} x i32> <{both}>")
-                for a, b in zip(parts[::2], parts[1::2])
-            ]
+            parts = [self.shuffle(a, b, lanes, range(2 * lanes)) for a, b in zip(parts[::2], parts[1::2])]
             lanes *= 2
         return parts[0]
 
@@ -199,45 +189,54 @@ class _Emitter:
     # --- nests ---
 
     def nest(self, nest: Nest, counters: tuple[tuple[str, Vector], ...] = ()) -> None:
-        if len(counters) < len(nest.loops):
+        """The loops; some rounds of the innermost together, so that they share the operands that they all have."""
+        if nest.table:
+            ((rounds, (size,)),) = nest.loops
+            with self.loop(rounds) as (i, _, _):
+                at = self.affine(nest.places[0], [(i, size)])
+                self.rounds(nest, [[self.from_table(self.affine(at, [(str(j), 1)])) for j in range(size)]])
+        elif not nest.loops:
+            self.rounds(nest, [[str(place) for place in nest.places]])
+        elif len(counters) < len(nest.loops) - 1:
             loop = nest.loops[len(counters)]
             with self.loop(loop.rounds) as (i, _, _):
                 self.nest(nest, (*counters, (i, loop.strides)))
-        elif nest.table:
-            ((i, (size,)),) = counters
-            at = self.affine(nest.places[0], [(i, size)])
-            self.body(nest, [self.from_table(self.affine(at, [(str(j), 1)])) for j in range(size)])
         else:
-            strides = [[(i, s[j]) for i, s in counters] for j in range(len(nest.places))]
-            self.body(nest, [self.affine(place, terms) for place, terms in zip(nest.places, strides)])
+            rounds, strides = nest.loops[-1]
+            together = _TOGETHER if rounds >= _TOGETHER and self.width > 1 else 1
+            rest = rounds % together
+            for first, count, step in ((0, rounds // together, together), (rounds - rest, rest, 1)):
+                if count:
+                    with self.loop(count) as (i, _, _):
+                        moves = (*counters, (i, tuple([step * stride for stride in strides])))
+                        starts = [[p + (first + r) * s for p, s in zip(nest.places, strides)] for r in range(step)]
+                        self.rounds(nest, [self.places(start, moves) for start in starts])
 
-    def body(self, nest: Nest, places: list[str]) -> None:
-        """The innermost round: one result, of all samples of the block."""
-        result, *operands = places
+    def places(self, start: Sequence[int], counters: tuple[tuple[str, Vector], ...]) -> list[str]:
+        return [self.affine(p, [(i, strides[k]) for i, strides in counters]) for k, p in enumerate(start)]
+
+    def rounds(self, nest: Nest, places: list[list[str]]) -> None:
+        """Rounds of the innermost loop, given their places: their results, for all samples of the block."""
+        operands = [operands for _, *operands in places]
+        results = [result for result, *_ in places]
         if nest.uniform:
-            self.do(f"store {self.real} {self.value(nest, operands, '0')}, ptr {self.at('%scalars', result)}")
+            for result, value in zip(results, self.values(nest, operands)):
+                self.do(f"store {self.real} {value}, ptr {self.at('%scalars', result)}")
         elif nest.sink and not self.per_sample:
-            with self.chunks(((self.vector, "zeroinitializer"),)) as (chunk, before, ends):
-                ends.append(self.new(f"fadd {self.vector} {before[0]}, {self.value(nest, operands, chunk)}"))
-            self.add_up(ends[0], self.at("%outputs", result))
+            sums = self.values(nest, operands)
+            if len(sums) == _TOGETHER and nest.loops[-1].strides[0] == 1:
+                self.add_up_four(sums, self.at("%outputs", results[0]))
+            else:
+                for result, value in zip(results, sums):
+                    self.add_up(value, self.at("%outputs", result))
         else:
-            with self.chunks() as (chunk, _, _):
-                value = self.value(nest, operands, chunk)
+            for result, value in zip(results, self.values(nest, operands)):
                 if nest.sink:
                     place = self.new(f"add i64 {self.new(f'mul i64 {result}, %padded')}, %sample")
-                    pointer = self.at(self.at("%outputs", place), chunk)
+                    pointer = self.at("%outputs", place)
                 else:
-                    pointer = self.row(result, chunk)
+                    pointer = self.row(result)
                 self.do(f"store {self.vector} {value}, ptr {pointer}, align {self.size}")
-
-    @contextmanager
-    def chunks(self, carried: tuple[tuple[str, str], ...] = ()) -> Iterator[tuple[str, list[str], list[str]]]:
-        """A loop over the vectors of a row; none where there is one vector."""
-        if self.block == self.width:
-            yield "0", [initial for _, initial in carried], []
-        else:
-            with self.loop(self.block // self.width, carried) as (c, values, ends):
-                yield self.new(f"mul nuw nsw i64 {c}, {self.width}"), values, ends
 
     def add_up(self, value: str, pointer: str) -> None:
         old = self.new(f"load {self.real}, ptr {pointer}")
@@ -249,37 +248,73 @@ class _Emitter:
             new = self.new(f"call reassoc {self.real} @{name}({self.real} {old}, {self.vector} {value})")
         self.do(f"store {self.real} {new}, ptr {pointer}")
 
-    def value(self, nest: Nest, operands: list[str], chunk: str) -> str:
-        if nest.native != PRODUCTS:
-            loaded = [self.load(s, p, chunk, nest.uniform) for s, p in zip(nest.spaces, operands)]
-            return self.call(nest.native, loaded, nest.uniform)
-        bias, *starts = operands
-        total = self.load(nest.spaces[0], bias, chunk, nest.uniform)
-        for segment, w, x in zip(nest.segments, starts[::2], starts[1::2]):
-            total = self.products(segment, w, x, total, chunk, nest.uniform)
-        return total
+    def add_up_four(self, values: list[str], pointer: str) -> None:
+        """Four sums over the samples to neighbouring outputs: fewer steps together than one by one."""
+        a, b, c, d = (self.halved(value, self.width, 8) for value in values)
+        ab, cd = self.across(a, b, 1), self.across(c, d, 1)
+        four = self.halved(self.across(ab, cd, 2), 8, 4)
+        kind = f"<4 x {self.real}>"
+        old = self.new(f"load {kind}, ptr {pointer}, align {self.size}")
+        self.do(f"store {kind} {self.new(f'fadd {kind} {old}, {four}')}, ptr {pointer}, align {self.size}")
 
-    def products(self, segment: Segment, w: str, x: str, total: str, chunk: str, uniform: bool) -> str:
-        with self.loop(segment.terms, ((self.kind(uniform), total),)) as (k, (before,), ends):
-            if segment.table:
-                at = self.affine(w, [(k, 2)])
-                places = [self.from_table(at), self.from_table(self.affine(at, [("1", 1)]))]
-            else:
-                places = [self.affine(start, [(k, s)]) for start, s in zip((w, x), segment.strides)]
-            factors = [self.load(s, p, chunk, uniform) for s, p in zip(segment.spaces, places)]
-            ends.append(self.call("llvm.fma", [*factors, before], uniform))
-        return ends[0]
+    def halved(self, value: str, lanes: int, least: int) -> str:
+        """The lower half plus the upper half, until `least` lanes are left."""
+        while lanes > least:
+            halves = [self.shuffle(value, value, lanes, range(k, k + lanes // 2)) for k in (0, lanes // 2)]
+            lanes //= 2
+            value = self.new(f"fadd <{lanes} x {self.real}> {', '.join(halves)}")
+        return value
+
+    def across(self, a: str, b: str, n: int) -> str:
+        """In groups of n lanes of eight: a's first plus second, b's first plus second, a's third plus fourth, ..."""
+        first = [k + lane for k in range(0, 8, 2 * n) for side in (0, 8) for lane in range(side, side + n)]
+        parts = [self.shuffle(a, b, 8, [lane + shift for lane in first]) for shift in (0, n)]
+        return self.new(f"fadd <8 x {self.real}> {', '.join(parts)}")
+
+    def shuffle(self, a: str, b: str, lanes: int, mask: Iterable[int]) -> str:
+        kind, chosen = f"<{lanes} x {self.real}>", [f"i32 {lane}" for lane in mask]
+        return self.new(f"shufflevector {kind} {a}, {kind} {b}, <{len(chosen)} x i32> <{', '.join(chosen)}>")
+
+    def values(self, nest: Nest, operands: list[list[str]]) -> list[str]:
+        if nest.native != PRODUCTS:
+            return [
+                self.call(
+                    nest.native,
+                    [self.load(s, p, nest.uniform) for s, p in zip(nest.spaces, each)],
+                    nest.uniform,
+                )
+                for each in operands
+            ]
+        totals = [self.load(nest.spaces[0], bias, nest.uniform) for bias, *_ in operands]
+        for k, segment in enumerate(nest.segments):
+            starts = [(each[1 + 2 * k], each[2 + 2 * k]) for each in operands]
+            totals = self.products(segment, starts, totals, nest.uniform)
+        return totals
+
+    def products(self, segment: Segment, starts: list[tuple[str, str]], totals: list[str], uniform: bool) -> list[str]:
+        """Add a segment's terms to several sums at once."""
+        kind = self.kind(uniform)
+        with self.loop(segment.terms, tuple([(kind, total) for total in totals])) as (k, before, ends):
+            for (w, x), total in zip(starts, before):
+                if segment.table:
+                    at = self.affine(w, [(k, 2)])
+                    places = [self.from_table(at), self.from_table(self.affine(at, [("1", 1)]))]
+                else:
+                    places = [self.affine(start, [(k, s)]) for start, s in zip((w, x), segment.strides)]
+                factors = [self.load(s, p, uniform) for s, p in zip(segment.spaces, places)]
+                ends.append(self.call("llvm.fma", [*factors, total], uniform))
+        return ends
 
     # --- the kernel ---
 
     def kernel(self, arguments: list[int]) -> str:
         self.nests([nest for nest in self.program.nests if nest.uniform])
         samples = self.new("sub i64 %last, %first")
-        blocks = self.new(f"udiv i64 {self.new(f'add i64 {samples}, {self.block - 1}')}, {self.block}")
-        self.do(f"%padded = mul i64 {blocks}, {self.block}")
+        blocks = self.new(f"udiv i64 {self.new(f'add i64 {samples}, {self.width - 1}')}, {self.width}")
+        self.do(f"%padded = mul i64 {blocks}, {self.width}")
         final = self.new("sub i64 %last, 1")
         with self.loop(blocks) as (b, _, _):
-            self.do(f"%sample = mul i64 {b}, {self.block}")
+            self.do(f"%sample = mul i64 {b}, {self.width}")
             first = self.new("add i64 %first, %sample")
             self.load_block(arguments, first, final)
             self.nests([nest for nest in self.program.nests if not nest.uniform])
@@ -330,7 +365,7 @@ class _Emitter:
             self.new(f"load ptr, ptr {self.new(f'getelementptr ptr, ptr %inputs, i64 {j}')}")
             for j in range(len(arguments))
         ]
-        with self.loop(self.block) as (lane, _, _):
+        with self.loop(self.width) as (lane, _, _):
             turn = self.affine(first, [(lane, 1)])
             inside = self.new(f"icmp ule i64 {turn}, {final}")
             turn = self.new(f"select i1 {inside}, i64 {turn}, i64 {final}")
@@ -342,10 +377,10 @@ class _Emitter:
                 start = self.new(f"mul i64 {sample}, {width}")
                 with self.loop(width) as (k, _, _):
                     x = self.new(f"load {self.real}, ptr {self.at(source, self.affine(start, [(k, 1)]))}")
-                    self.do(f"store {self.real} {x}, ptr {self.at(self.row(self.affine(place, [(k, 1)]), '0'), lane)}")
+                    self.do(f"store {self.real} {x}, ptr {self.at(self.row(self.affine(place, [(k, 1)])), lane)}")
                 place += width
             weight = self.new(f"select i1 {inside}, {self.real} %weight, {self.real} 0.0")
-            self.do(f"store {self.real} {weight}, ptr {self.at(self.row(str(place), '0'), lane)}")
+            self.do(f"store {self.real} {weight}, ptr {self.at(self.row(str(place)), lane)}")
 
 
 def lower(program: Rolled, arguments: list[int], target: Target) -> str:

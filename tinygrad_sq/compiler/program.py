@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_sq.compiler.kernel import Array, Batch, Kernel, Mode, Stats
+from tinygrad_sq.compiler.native import machine
 from tinygrad_sq.compiler.text import to_text
 from tinygrad_sq.compiler.training import Training
 from tinygrad_sq.optim import Optimizer
@@ -64,7 +65,7 @@ class Program:
         """f's result for every sample: an array of shape (samples,) for each scalar of it, in its structure."""
         batch = self.batch(args)
         kernel = self.kernel(Mode.EACH, batch)
-        outputs = np.empty((len(kernel.rolled.outputs), -(-batch.samples // kernel.block) * kernel.block), self.dtype)
+        outputs = kernel.room(batch.samples)
         kernel.run(batch, self.data(), outputs, 1.0)
         return kernel.rebuild(list(outputs[:, : batch.samples]))
 
@@ -147,14 +148,14 @@ class Program:
 
     def kernel(self, mode: Mode, batch: Batch) -> Kernel:
         """The code for arguments of such shapes; compiled at the first call, for one sample and for many apart."""
-        width = 1 if batch.samples == 1 else 256 // self.dtype.itemsize
+        width = 1 if batch.samples == 1 else machine().row // self.dtype.itemsize
         key = mode, batch.shapes, width
         if key not in self._kernels:
             self._kernels[key] = Kernel(self.f, self.parameters, mode, batch, self.dtype, width, self.threads)
         return self._kernels[key]
 
     def _sums(self, kernel: Kernel, batch: Batch) -> Array:
-        outputs = np.zeros(len(kernel.rolled.outputs), self.dtype)
+        outputs = kernel.room(batch.samples)
         kernel.run(batch, self.data(), outputs, 1.0 / batch.samples)
         return outputs
 
