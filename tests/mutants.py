@@ -1,0 +1,328 @@
+"""`make mutants`: faults put into the package one at a time, to see whether its tests find each of them.
+
+    python tests/mutants.py [MODULE ...] [--jobs 2] [--examples 25]
+
+The faults are cosmic-ray's, one or two for each operator, comparison, number, condition and loop of a module, and one
+more of our own: a statement that is left out. No file is changed. A process that has imported pytest and the oracles'
+libraries forks for each mutant; the fork imports the mutated source in place of the module and runs the module's tests
+up to the first that fails. Those that found the last mutants go first, Hypothesis draws few examples and does not
+shrink. Results go to docs/mutants/MODULE.txt: a line of counts, then the mutants that survived.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import multiprocessing
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import spec_from_file_location
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import CodeType
+from typing import Any, NamedTuple
+
+import hypothesis
+import mpmath  # noqa: F401  # imported once here, and not in every fork
+import numpy  # noqa: F401
+import parso
+import pytest
+from cosmic_ray.ast import ast_nodes, get_ast
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.operators.operator import Operator
+from cosmic_ray.plugins import get_operator
+
+ROOT = Path(__file__).parents[1]
+
+# What of the tests exercises a module, the quickest first.
+TESTS = {
+    "deltas": ["test_deltas.py"],
+    "graph": ["test_graph.py"],
+    "losses": ["test_losses.py"],
+    "optim": ["test_optim.py"],
+    "nn": ["test_nn.py", "test_micrograd.py"],
+    "value": ["test_value.py", "test_semantics.py", "test_graph.py"],
+    "ieee": ["test_ieee.py", "test_semantics.py", "test_table.py"],
+    "table": ["test_semantics.py", "test_table.py", "test_toy_row.py", "test_formula.py"],
+}
+
+BINARY = ["Add_Sub", "Sub_Add", "Mul_Div", "Div_Mul", "FloorDiv_Mul", "Mod_Mul", "Pow_Mul", "BitOr_BitAnd"]
+COMPARISONS = ["Eq_NotEq", "NotEq_Eq", "Is_IsNot", "IsNot_Is", "Lt_LtE", "Lt_GtE", "LtE_Lt", "LtE_Gt"]
+COMPARISONS += ["Gt_GtE", "Gt_LtE", "GtE_Gt", "GtE_Lt"]
+OPERATORS = [f"ReplaceBinaryOperator_{pair}" for pair in BINARY]
+OPERATORS += [f"ReplaceComparisonOperator_{pair}" for pair in COMPARISONS]
+OPERATORS += [f"ReplaceUnaryOperator_Delete_{sign}" for sign in ("USub", "Not")]
+OPERATORS += ["ReplaceTrueWithFalse", "ReplaceFalseWithTrue", "ReplaceAndWithOr", "ReplaceOrWithAnd", "AddNot"]
+OPERATORS += ["NumberReplacer", "ZeroIterationForLoop", "ExceptionReplacer", "RemoveDecorator"]
+OPERATORS += ["ReplaceBreakWithContinue", "ReplaceContinueWithBreak"]
+
+
+class LeaveOut(Operator):  # type: ignore[misc]
+    """A statement of a function becomes `pass`: a return, a raise, a call, a change of an attribute or item."""
+
+    def mutation_positions(self, node: Any) -> Iterator[tuple[Any, Any]]:
+        if node.type == "simple_stmt" and node.search_ancestor("funcdef"):
+            (statement,) = ast.parse("def f():\n " + node.get_code().strip()).body[0].body
+            if isinstance(statement, ast.Return | ast.Raise | ast.AugAssign) or (
+                (isinstance(statement, ast.Expr) and not isinstance(statement.value, ast.Constant))
+                or (
+                    isinstance(statement, ast.Assign)
+                    and isinstance(statement.targets[0], ast.Attribute | ast.Subscript)
+                )
+            ):
+                yield node.start_pos, node.end_pos
+
+    def mutate(self, node: Any, index: int) -> Any:
+        return parso.parse(node.get_first_leaf().prefix + "pass\n")  # type: ignore[no-untyped-call]
+
+    @classmethod
+    def examples(cls) -> Sequence[Any]:
+        return ()
+
+
+class Mutant(NamedTuple):
+    """A mutated source, and what was done to which line of the original."""
+
+    line: int
+    operator: str
+    source: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        return f"{self.line}: {self.operator}\n  - {self.before}\n  + {self.after}"
+
+
+def mutants(source: str) -> list[Mutant]:
+    """All of them, by line; none in annotations, signatures' markers, what is for type checkers alone, and none that
+    is the same program (1e154 + 1)."""
+    original = ast.dump(ast.parse(source))
+    typing = _for_type_checkers(ast.parse(source))
+    tree = get_ast(source)
+    found = []
+    for operator in [*[get_operator(f"core/{name}") for name in OPERATORS], LeaveOut]:
+        positions = [(node, p) for node in ast_nodes(tree) for p in operator().mutation_positions(node)]
+        for i, (node, (start, end)) in enumerate(positions):
+            if any(first <= start and end <= last for first, last in typing):
+                continue
+            if node.parent and node.parent.type == "parameters":
+                continue
+            mutated = mutate_code(source, operator(), i)
+            try:
+                same = ast.dump(ast.parse(mutated)) == original
+            except SyntaxError:
+                continue
+            if not same:
+                found.append(_mutant(start[0], operator.__name__, source, mutated))
+    return sorted(found, key=lambda mutant: mutant.line)
+
+
+def _mutant(line: int, operator: str, source: str, mutated: str) -> Mutant:
+    pairs = zip(source.splitlines(), mutated.splitlines())
+    before, after = next((a, b) for a, b in pairs if a != b)
+    return Mutant(line, operator, mutated, before.strip(), after.strip())
+
+
+def _for_type_checkers(tree: ast.Module) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Where the source says nothing about what runs."""
+    spans: list[Any] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            spans += [node.returns, *[d for d in node.decorator_list if ast.unparse(d) == "overload"]]
+            spans += [argument.annotation for argument in ast.walk(node.args) if isinstance(argument, ast.arg)]
+        elif isinstance(node, ast.AnnAssign):
+            spans.append(node.annotation)
+            if ast.unparse(node.annotation) == "TypeAlias":
+                spans.append(node)
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            spans.append(node)
+    return [span if isinstance(span, tuple) else _span(span) for span in spans if span is not None]
+
+
+def _span(node: Any) -> tuple[tuple[int, int], tuple[int, int]]:
+    return (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)
+
+
+# --- in the fork ---
+
+
+class _Loader(SourceFileLoader):
+    source = ""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return compile(self.source, self.path, "exec")
+
+
+class _Finder:
+    """Imports `source` as the module `name`."""
+
+    def __init__(self, name: str, path: Path, source: str) -> None:
+        self.name, self.path, self.source = name, str(path), source
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        if name != self.name:
+            return None
+        loader = _Loader(name, self.path)
+        loader.source = self.source
+        return spec_from_file_location(name, self.path, loader=loader)
+
+
+class _Plugin:
+    """Runs the tests that found the latest mutants first, each with few examples, and remembers the first to fail."""
+
+    def __init__(self, first: list[str], examples: int) -> None:
+        self.first, self.examples = first, examples
+        self.failed = ""
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        ranks = {test: rank for rank, test in enumerate(reversed(self.first))}
+        items.sort(key=lambda item: ranks.get(item.nodeid, len(ranks)))
+        for item in items:
+            test = getattr(item, "obj", None)
+            if getattr(test, "is_hypothesis_test", False):
+                present: Any = getattr(test, "_hypothesis_internal_use_settings", None) or hypothesis.settings.default
+                test._hypothesis_internal_use_settings = hypothesis.settings(
+                    present,
+                    max_examples=min(self.examples, present.max_examples),
+                    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+                    derandomize=True,
+                    database=None,
+                    deadline=None,
+                    suppress_health_check=list(hypothesis.HealthCheck),
+                )
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and not self.failed:
+            self.failed = report.nodeid
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed and not self.failed:
+            self.failed = report.nodeid
+
+
+def _run(module: str, source: str, first: list[str], examples: int, pipe: Connection) -> None:
+    """Run the tests of `module` on `source`; sends the first test that fails, or ""."""
+    os.setsid()
+    resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))  # a loop that never ends may fill the memory first
+    sys.dont_write_bytecode = True
+    os.chdir(ROOT)
+    sys.path.insert(0, str(ROOT))
+    path = ROOT / "tinygrad_sq" / f"{module}.py"
+    sys.meta_path.insert(0, _Finder(f"tinygrad_sq.{module}", path, source))  # type: ignore[arg-type]
+    plugin = _Plugin(first, examples)
+    options = ["-x", "-q", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    options += [f"-pno:{plugin}" for plugin in ("cacheprovider", "xdist", "pytest_cov", "unraisableexception")]
+    with open(os.devnull, "w") as nothing, redirect_stdout(nothing), redirect_stderr(nothing):
+        code = pytest.main([*options, *[f"tests/{test}" for test in TESTS[module]]], [plugin])
+    if not (source_file := sys.modules[f"tinygrad_sq.{module}"].__file__) or Path(source_file) != path:
+        raise RuntimeError(f"the tests imported {source_file}, not {path}")
+    pipe.send(plugin.failed or ("" if code == 0 else f"{code!r} of pytest"))
+
+
+# --- in the parent ---
+
+
+class _Fork(NamedTuple):
+    mutant: Mutant
+    process: Any
+    pipe: Connection
+    deadline: float
+
+
+def _fork(module: str, mutant: Mutant, first: list[str], examples: int, limit: float) -> _Fork:
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    context = multiprocessing.get_context("fork")
+    process = context.Process(target=_run, args=(module, mutant.source, first, examples, sender), daemon=True)
+    process.start()
+    sender.close()
+    return _Fork(mutant, process, receiver, time.monotonic() + limit)
+
+
+def _finished(fork: _Fork) -> str | None:
+    """None while it runs; then the test that failed, "" if none did, or what else became of it."""
+    if fork.pipe.poll():
+        try:
+            result: str = fork.pipe.recv()
+        except EOFError:
+            result = "its death"
+    elif time.monotonic() > fork.deadline:
+        result = "time"
+        os.killpg(fork.process.pid, signal.SIGKILL)
+    else:
+        return None
+    fork.process.join()
+    fork.pipe.close()
+    return result
+
+
+def run(module: str, jobs: int, examples: int) -> None:
+    """Try all mutants of a module and write docs/mutants/MODULE.txt."""
+    source = (ROOT / "tinygrad_sq" / f"{module}.py").read_text(encoding="utf-8")
+    unchanged = Mutant(0, "unchanged", source, "", "")
+    start = time.monotonic()
+    fork = _fork(module, unchanged, [], examples, 600.0)
+    while (result := _finished(fork)) is None:
+        time.sleep(0.02)
+    if result:
+        raise SystemExit(f"{module}: the tests fail without a mutant: {result}")
+    limit = 30.0 + 5.0 * (time.monotonic() - start)
+
+    waiting = mutants(source)[::-1]
+    total = len(waiting)
+    running: list[_Fork] = []
+    first: list[str] = []  # the tests that found mutants, the latest last
+    survivors: list[Mutant] = []
+    causes = Counter[str]()
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            running.append(_fork(module, waiting.pop(), first, examples, limit))
+        time.sleep(0.01)
+        for fork in list(running):
+            result = _finished(fork)
+            if result is None:
+                continue
+            running.remove(fork)
+            causes["a test" if "::" in result else "an import" if result.endswith(".py") else result] += 1
+            if not result:
+                survivors.append(fork.mutant)
+                print(f"{module}.py:{fork.mutant}", flush=True)
+            elif "::" in result:
+                first = [test for test in first if test != result] + [result]
+    killed = total - len(survivors)
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
+    share = f"{killed} of {total} killed, {killed / total:.1%}"
+    by = ", ".join(f"{n} by {cause}" for cause, n in causes.most_common() if cause)
+    counts = f"{module}.py at {commit.strip()}: {share} ({by})"
+    seconds = time.monotonic() - start
+    print(f"{counts}; {seconds:.0f} s", flush=True)
+    folder = ROOT / "docs" / "mutants"
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [counts, *[str(mutant) for mutant in sorted(survivors, key=lambda mutant: mutant.line)]]
+    (folder / f"{module}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Mutation run over the package.")
+    parser.add_argument("modules", nargs="*", default=list(TESTS), help="default: all")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--examples", type=int, default=25, help="of each Hypothesis test")
+    parser.add_argument("--list", action="store_true", help="list the mutants, run nothing")
+    options = parser.parse_args()
+    for module in options.modules:
+        if options.list:
+            found = mutants((ROOT / "tinygrad_sq" / f"{module}.py").read_text(encoding="utf-8"))
+            print(*found, f"{module}.py: {len(found)} mutants", sep="\n")
+        else:
+            run(module, options.jobs, options.examples)
+
+
+if __name__ == "__main__":
+    main()
