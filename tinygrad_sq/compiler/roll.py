@@ -155,8 +155,8 @@ class _Roller:
 
         nests: list[Nest] = []
         work.sort(key=lambda i: (i in varies, depth[i]))  # stable: in the order of the tape otherwise
-        for (varied, _), level in groupby(work, key=lambda i: (i in varies, depth[i])):
-            level = list(level)
+        for (varied, _), alike in groupby(work, key=lambda i: (i in varies, depth[i])):
+            level = list(alike)
             table = len(self.table)
             groups = _groups([(i, *self._describe(i, sinks.get(i), _MOST_SEGMENTS)) for i in level])
             if len(groups) > _MOST_GROUPS:
