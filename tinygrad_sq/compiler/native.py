@@ -114,6 +114,9 @@ def _write(path: Path, code: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
             file.write(hashlib.sha256(code).digest() + code)
-        os.replace(file.name, path)
     except OSError:
         return
+    try:
+        os.replace(file.name, path)
+    except OSError:
+        os.unlink(file.name)

@@ -1,0 +1,260 @@
+"""Native code: the cache of kernels on disk, machines without vector functions, and what the IR says."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+import pytest
+from compiled import close
+from test_compile import BLOCKS
+
+from tinygrad_sq import Value, compile, maximum, sin, table, tanh, value_and_grad
+from tinygrad_sq.compiler import native
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache."""
+    monkeypatch.setenv("TINYGRAD_SQ_CACHE", str(tmp_path / "kernels"))
+    return tmp_path / "kernels"
+
+
+def work(k: float = 2.0) -> list[float]:
+    """A kernel of its own, run."""
+    result: list[float] = compile(lambda x: sin(x) * k).each([1.0, 2.0]).tolist()
+    return result
+
+
+EXPECTED = pytest.approx([2.0 * np.sin(1.0), 2.0 * np.sin(2.0)])
+
+
+# --- the cache ---
+
+
+def test_the_same_kernel_is_compiled_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second process, or program, finds the code of the first; another function, type or width does not."""
+    assert work() == EXPECTED
+    (file,) = folder.iterdir()
+    assert file.suffix == ".o"
+    monkeypatch.setattr(native, "_object_code", lambda ir: pytest.fail("compiled again"))
+    assert work() == EXPECTED
+    monkeypatch.undo()
+
+
+def test_another_kernel_is_another_file(folder: Path) -> None:
+    """The key is the code: type and number of samples at a time are in it, constants are not."""
+    work()
+    assert work(3.0) == pytest.approx([3.0 * np.sin(1.0), 3.0 * np.sin(2.0)])
+    assert len(list(folder.iterdir())) == 1
+    compile(lambda x: sin(x) * 2.0, dtype="float32").each([1.0, 2.0])
+    compile(lambda x: sin(x) * 2.0).each([1.0])
+    compile(lambda x: sin(x) / 2.0).each([1.0, 2.0])
+    assert len(list(folder.iterdir())) == 4
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: b"short",
+        lambda content: content[:-1],
+        lambda content: content[:40] + bytes([content[40] ^ 1]) + content[41:],
+        lambda content: bytes(32) + content[32:],
+        lambda content: os.urandom(len(content)),
+    ],
+)
+def test_a_corrupt_file_is_ignored(folder: Path, damage: Callable[[bytes], bytes]) -> None:
+    """Whatever was done to it, the kernel is compiled anew and the file is whole again."""
+    work()
+    (file,) = folder.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(damage(whole))
+    assert work() == EXPECTED
+    assert file.read_bytes() == whole
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then there is no cache, and no error."""
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("TINYGRAD_SQ_CACHE", str(tmp_path / "file" / "kernels"))
+    assert work() == EXPECTED
+
+
+def test_a_file_that_cannot_be_replaced(folder: Path) -> None:
+    """Nor if there is something else in its place; and nothing half-written stays behind."""
+    work()
+    (file,) = folder.iterdir()
+    file.unlink()
+    (file / "inside").mkdir(parents=True)
+    assert work() == EXPECTED
+    assert list(folder.iterdir()) == [file]
+
+
+def test_where_the_cache_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TINYGRAD_SQ_CACHE, else a folder of XDG_CACHE_HOME, else of ~/.cache."""
+    monkeypatch.delenv("TINYGRAD_SQ_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    work()
+    assert len(list((tmp_path / "xdg" / "tinygrad_sq").iterdir())) == 1
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    work()
+    assert len(list((tmp_path / "home" / ".cache" / "tinygrad_sq").iterdir())) == 1
+
+
+SCRIPT = """
+from tinygrad_sq import compile, sin
+for k in range(6):
+    assert abs(compile(lambda x: sin(x) * float(k)).each([1.0, 2.0])[0] - 0.8414709848078965 * k) < 1e-12
+"""
+
+
+def test_concurrent_writers(folder: Path) -> None:
+    """Processes and threads that compile the same kernels at once leave whole files, and all are right."""
+    processes = [subprocess.Popen([sys.executable, "-c", SCRIPT]) for _ in range(3)]
+    results: list[Any] = []
+    threads = [threading.Thread(target=lambda: results.append(work())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    assert results == [EXPECTED] * 4
+    files = list(folder.iterdir())
+    assert {file.suffix for file in files} == {".o"}
+    assert all(native._read(file) is not None for file in files)
+
+
+# --- machines ---
+
+
+def without_vector_functions(monkeypatch: pytest.MonkeyPatch, change: Callable[[], None]) -> None:
+    """A new `Machine`, made after `change`; the known one comes back afterwards."""
+    change()
+    fresh = native.Machine()
+    monkeypatch.setattr(native, "machine", lambda: fresh)
+    monkeypatch.setattr("tinygrad_sq.compiler.kernel.machine", lambda: fresh)
+
+
+def no_libmvec(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = llvm.load_library_permanently
+
+    def refuse(name: str) -> None:
+        if "mvec" in name:
+            raise RuntimeError(f"{name}: cannot open shared object file")
+        load(name)
+
+    monkeypatch.setattr(llvm, "load_library_permanently", refuse)
+
+
+def no_math_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes.util, "find_library", lambda name: None)
+
+
+def an_old_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SSE2 alone: neither wide registers nor a fused multiplication and addition."""
+    features = llvm.get_host_cpu_features()
+    for name in features:
+        if name.startswith(("avx", "fma", "f16c", "xop", "vaes", "vpclmul", "gfni", "sse3", "ssse3", "sse4")):
+            features[name] = False
+    monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: features)
+    monkeypatch.setattr(llvm, "get_host_cpu_name", lambda: "x86-64")
+
+
+@pytest.mark.parametrize("lack", [no_libmvec, no_math_library, an_old_processor])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_what_a_machine_may_lack(
+    lack: Callable[[pytest.MonkeyPatch], None], dtype: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without vector functions, each sample has its own call; without an FMA instruction, libm has one."""
+    without_vector_functions(monkeypatch, lambda: lack(monkeypatch))
+    f, params = BLOCKS["residual"]
+    program = compile(f, params=params, dtype=dtype)
+    X = np.random.default_rng(0).normal(size=(35, 3)).astype(dtype)
+    y, gradient = program.flat_value_and_grad(X)
+    if lack is not no_math_library:
+        assert "_ZGV" not in program.llvm
+    monkeypatch.undo()
+    exact, gradient_of = compile(f, params=params, dtype=dtype).flat_value_and_grad(X)
+    assert close(y, exact, dtype, scale=1.0, ulps=100.0)
+    assert all(close(a, float(b), dtype, scale=1.0, ulps=100.0) for a, b in zip(gradient, gradient_of))
+    del folder
+
+
+def test_a_function_of_which_there_is_no_vector_form(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is called for each sample of the block."""
+    host = native.machine()
+    monkeypatch.setattr(host, "libm", lambda name, n, real="double": None)
+    X = np.linspace(-2.0, 2.0, 70)
+    y, d = compile(value_and_grad(lambda x: tanh(x) * sin(x))).each(X)
+    for k, x in enumerate(X.tolist()):
+        v = Value(x)
+        eager = tanh(v) * sin(v)
+        eager.backward()
+        assert close(y[k], eager.data)
+        assert close(d[k], v.grad)
+    del folder
+
+
+def test_an_unsupported_processor() -> None:
+    """The libm of this machine has no vector function of an unknown name."""
+    assert native.machine().libm("no_such_function", 1) is None
+    name = next(row.native for row in table.rows.values() if row.native == "exp")
+    assert isinstance(name, str)
+    found = native.machine().libm(name, 1)
+    assert found is None or found[1] in (4, 8)
+
+
+# --- the IR ---
+
+
+def test_the_ir_is_that_of_the_operation() -> None:
+    """Sums of products are fused, a maximum keeps NaN, and nothing is allowed to reassociate but the sum over lanes."""
+    p = Value(2.0)
+    program = compile(lambda x: maximum(p * x[0] + x[1], x[2]), params=[p])
+    program.value_and_grad(np.ones((3, 3)))
+    assert "llvm.fma" in program.llvm
+    assert "llvm.maximum" in program.llvm
+    assert "fast" not in program.llvm
+    assert all("reduce.fadd" in line for line in program.llvm.splitlines() if "reassoc" in line)
+    assert "noalias" in program.llvm
+
+
+def test_the_assembly_is_this_machines(folder: Path) -> None:
+    """It has the entry point, and can be asked for whether or not the code came from the cache."""
+    program = compile(lambda x: x * 2.0)
+    program.each([1.0, 2.0])
+    assert "run:" in program.asm
+    again = compile(lambda x: x * 2.0)
+    again.each([1.0, 2.0])
+    assert again.asm == program.asm
+    del folder
+
+
+def test_long_code_is_compiled_in_parts() -> None:
+    """A chain that does not roll becomes functions of bounded size, and is still right; also outside of the loop over
+    samples."""
+    p = Value(0.5)
+
+    def chain(x: Any, n: int = 200) -> Any:
+        for _ in range(n):
+            x = sin(x)
+        return x
+
+    program = compile(lambda x: chain(x) * chain(p), params=[p])
+    y, (d,) = program.value_and_grad([0.5, 1.0, 2.0])
+    assert program.llvm.count("define internal void @part") > 5
+    eager = sum(chain(Value(x)) for x in (0.5, 1.0, 2.0)) * chain(p) / 3.0
+    p.grad = 0.0
+    eager.backward()
+    assert close(y, eager.data, ulps=1000.0)
+    assert close(d, p.grad, ulps=1000.0)
