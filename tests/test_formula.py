@@ -34,7 +34,7 @@ def evaluate(text: str, names: dict[str, Any]) -> float:
     return float(eval(formula.rpartition(" = ")[0], names))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(e=expressions(most_leaves=3, most_steps=9))
 def test_the_text_is_python(e: Expression) -> None:
     """Evaluated, the formula of an expression gives its value: every parenthesis that matters is there."""
@@ -57,7 +57,7 @@ def well_formed(latex: str) -> bool:
     return depth == 0 and all(latex.count(a) == latex.count(b) for a, b in pairs)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(e=expressions(most_leaves=3, most_steps=9))
 def test_the_latex_is_well_formed(e: Expression) -> None:
     """Of an expression and of its derivatives."""
