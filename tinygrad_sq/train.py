@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import sys
+from array import array
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -104,7 +105,7 @@ def run_epochs(
     size = samples if batch_size is None else batch_size
     if epochs < 1 or size < 1:
         raise ValueError(f"expected epochs and batch_size of 1 or more, got {epochs} and {size}")
-    order = list(range(samples))
+    order = array("q", range(samples))  # which compiled code reads as it is
     shuffle = random.Random(seed).shuffle
     show = progress and sys.stderr.isatty()
     history = History([], [], interrupted=False)

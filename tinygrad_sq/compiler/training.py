@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,42 +35,49 @@ class Training:
         self.program, self.optimizer, self.lam = program, optimizer, lam
         self.batch = program.batch(args)
         self.kernel = program.kernel(Mode.GRADIENT, self.batch)
+        self.sums = self.kernel.room(self.batch.samples)
+        self.order = np.arange(self.batch.samples)
         penalised = set(weights)
         self.penalised = np.array([p in penalised for p in program.parameters], program.dtype)
-        self.sums = np.zeros(len(self.kernel.rolled.outputs), program.dtype)
-        self.update: Program | None = None
-        self.state = [program.data(), *np.array(optimizer.remembered, program.dtype).T]
+
+        settings = [Value(x) for x in copy(optimizer).settings()]  # of a copy, since it counts its steps
+        update = type(program)(lambda *x: optimizer.rule(settings, *x), settings, program.dtype.name)
+        now = [program.data(), *np.array(optimizer.remembered, program.dtype).T]
+        self.count = len(now[0])
+        self.every = np.arange(self.count)
+        self.update = update.kernel(Mode.EACH, update.batch((now[0], self.sums[1:], *now[1:])))
+        # The parameters, and what is remembered of each: before a step and after it, in turns.
+        self.now, self.then = [self.update.room(self.count) for _ in range(2)]
+        self.now[:, : self.count] = now
+        self.arguments = [
+            update.batch((p, self.sums[1:], *memory))
+            for p, *memory in (state[:, : self.count] for state in (self.now, self.then))
+        ]
 
     def step(self, order: Sequence[int]) -> float:
         """J of the samples numbered in `order` (E3), before a step that is taken in whole or not at all."""
-        p, *memory = self.state
-        self.sums[:] = 0.0
-        numbers = np.array(order, np.int64)
-        self.kernel.run(self.batch, p, self.sums, 1.0 / len(numbers), numbers)
-        J, g = float(self.sums[0]), self.sums[1:]
+        if len(order) != len(self.order):
+            self.order = np.empty(len(order), np.int64)
+        self.order[:] = order
+        self.sums.fill(0.0)
+        p = self.now[0, : self.count]
+        self.kernel.run(self.batch, p, self.sums, 1.0 / len(order), self.order)
+        J = float(self.sums[0])
         if self.lam:
             w = self.penalised * p
             J += 0.5 * self.lam * float(w @ w)
-            g = g + self.lam * w
-        state = self._update(p, g, *memory)
-        if not (np.isfinite(J) and np.isfinite(state[0]).all()):
+            self.sums[1:] += self.lam * w
+        settings = np.array(self.optimizer.settings(), self.sums.dtype)
+        self.update.run(self.arguments[0], settings, self.then, 1.0, self.every)
+        if not (math.isfinite(J) and np.isfinite(self.then[0]).all()):
             raise left_the_finite_numbers(J)
-        self.state = list(state)
+        self.now, self.then = self.then, self.now
+        self.arguments.reverse()
         return J
-
-    def _update(self, *arrays: Any) -> Any:
-        now = self.optimizer.settings()
-        if self.update is None:
-            settings = [Value(x) for x in now]
-            rule = self.optimizer.rule
-            self.update = type(self.program)(lambda *x: rule(settings, *x), settings, self.program.dtype.name)
-        for setting, x in zip(self.update.parameters, now):
-            setting.data = x
-        return self.update.each(*arrays)
 
     def write_back(self) -> None:
         """Make the Values' data, and what the optimiser remembers, those of the steps so far."""
-        p, *memory = [array.tolist() for array in self.state]
+        p, *memory = self.now[:, : self.count].tolist()
         for parameter, x in zip(self.program.parameters, p):
             parameter.data = x
         self.optimizer.remembered = list(zip(*memory)) if memory else [()] * len(p)
