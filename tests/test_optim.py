@@ -143,10 +143,23 @@ def test_zero_grad(make: Any) -> None:
     assert [(p.grad, p.data) for p in parameters] == [(0.0, 1.0), (0.0, 2.0)]
 
 
-def test_an_optimizer_of_ones_own_has_to_step() -> None:
-    """`Optimizer` alone does not know how to step."""
+def test_an_optimizer_of_ones_own_is_its_settings_and_its_rule() -> None:
+    """`Optimizer` alone has neither; a subclass that says no more remembers nothing: its rule gets p and g alone."""
+
+    class Signs(Optimizer):
+        def settings(self) -> tuple[float, ...]:
+            return (self.lr,)
+
+        def rule(self, settings: Any, p: Any, g: Any, *remembered: Any) -> tuple[Any, ...]:
+            assert remembered == ()
+            return (p - settings[0] * math.copysign(1.0, g),)
+
+    assert run(Signs([Parameter(1.0)], 0.25), [[3.0], [-0.5]]) == [[0.75, 1.0]]
+    alone = Optimizer([Parameter(1.0)], 0.1)
     with pytest.raises(NotImplementedError):
-        Optimizer([Parameter(1.0)], 0.1).step()
+        alone.settings()
+    with pytest.raises(NotImplementedError):
+        alone.rule((), 1.0, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -161,6 +174,7 @@ def test_an_optimizer_of_ones_own_has_to_step() -> None:
         (lambda p: SGD([p], 0.1, -0.1), "expected momentum to be from 0 to below 1, got -0.1"),
         (lambda p: SGD([p], 0.1, nesterov=True), "nesterov takes a momentum above 0, got 0"),
         (lambda p: SGD([p], 0.1, weight_decay=-0.1), "expected weight_decay to be 0 or more, got -0.1"),
+        (lambda p: SGD([p], 0.1, weight_decay=math.inf), "expected weight_decay to be 0 or more, got inf"),
         (lambda p: AdamW([p], weight_decay=math.inf), "expected weight_decay to be 0 or more, got inf"),
         (lambda p: AdamW([p], weight_decay=-1e-9), "expected weight_decay to be 0 or more, got -1e-09"),
         (
