@@ -53,11 +53,12 @@ from tinygrad_sq import (
     vjp,
     where,
 )
+from tinygrad_sq.calculus import push_forward
 from tinygrad_sq.deltas import units
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.nn import MLP
 from tinygrad_sq.table import Op
-from tinygrad_sq.value import adjoints
+from tinygrad_sq.value import NOTHING, adjoints, recorded_partials
 
 # The unit is the sum of what half an ulp of each operation and each operand does to the exact derivative.
 FEW = 4.0
@@ -489,6 +490,16 @@ def test_upstream() -> None:
     (upstream,) = gradient(J, [y])
     assert [g.data for g in gradient(y, [x, w], upstream)] == [g.data for g in gradient(J, [x, w])] == [36.0, 24.0]
     assert [g.data for g in gradient(y, [x, y], 0.5)] == [1.5, 0.5]
+
+
+def test_push_forward_from_interior_values() -> None:
+    """What a variable is made of does not count: at z = x², ∂(z x)/∂t = z' x + z x', with the z' and x' given."""
+    x = Value(3.0)
+    z = x * x
+    y = z * x
+    tangent = {x: 1.0, z: 10.0}
+    push_forward(topological_order(y), tangent, NOTHING, recorded_partials)
+    assert (tangent[z], tangent[y]) == (10.0, 39.0)
 
 
 def test_constants_stay_floats_in_the_gradient() -> None:
