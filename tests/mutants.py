@@ -6,7 +6,7 @@ The faults are cosmic-ray's, one or two for each operator, comparison, number, c
 more of our own: a statement that is left out. No file is changed. A process that has imported pytest and the oracles'
 libraries forks for each mutant; the fork imports the mutated source in place of the module and runs the module's tests
 up to the first that fails. Those that found the last mutants go first, Hypothesis draws few examples and does not
-shrink. Results go to docs/mutants/MODULE.txt: a line of counts, then the mutants that survived.
+shrink. Results go to out/mutants/MODULE.txt: a line of counts, then the mutants that survived.
 """
 
 from __future__ import annotations
@@ -186,9 +186,9 @@ class _Plugin:
         ranks = {test: rank for rank, test in enumerate(reversed(self.first))}
         items.sort(key=lambda item: ranks.get(item.nodeid, len(ranks)))
         for item in items:
-            test = getattr(item, "obj", None)
+            test: Any = getattr(item, "obj", None)
             if getattr(test, "is_hypothesis_test", False):
-                present: Any = getattr(test, "_hypothesis_internal_use_settings", None) or hypothesis.settings.default
+                present = getattr(test, "_hypothesis_internal_use_settings", None) or hypothesis.settings.default
                 test._hypothesis_internal_use_settings = hypothesis.settings(
                     present,
                     max_examples=min(self.examples, present.max_examples),
@@ -216,7 +216,7 @@ def _run(module: str, source: str, first: list[str], examples: int, pipe: Connec
     os.chdir(ROOT)
     sys.path.insert(0, str(ROOT))
     path = ROOT / "tinygrad_sq" / f"{module}.py"
-    sys.meta_path.insert(0, _Finder(f"tinygrad_sq.{module}", path, source))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, _Finder(f"tinygrad_sq.{module}", path, source))
     plugin = _Plugin(first, examples)
     options = ["-x", "-q", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
     options += [f"-pno:{plugin}" for plugin in ("cacheprovider", "xdist", "pytest_cov", "unraisableexception")]
@@ -264,7 +264,7 @@ def _finished(fork: _Fork) -> str | None:
 
 
 def run(module: str, jobs: int, examples: int) -> None:
-    """Try all mutants of a module and write docs/mutants/MODULE.txt."""
+    """Try all mutants of a module and write out/mutants/MODULE.txt."""
     source = (ROOT / "tinygrad_sq" / f"{module}.py").read_text(encoding="utf-8")
     unchanged = Mutant(0, "unchanged", source, "", "")
     start = time.monotonic()
@@ -303,7 +303,7 @@ def run(module: str, jobs: int, examples: int) -> None:
     counts = f"{module}.py at {commit.strip()}: {share} ({by})"
     seconds = time.monotonic() - start
     print(f"{counts}; {seconds:.0f} s", flush=True)
-    folder = ROOT / "docs" / "mutants"
+    folder = ROOT / "out" / "mutants"
     folder.mkdir(parents=True, exist_ok=True)
     lines = [counts, *[str(mutant) for mutant in sorted(survivors, key=lambda mutant: mutant.line)]]
     (folder / f"{module}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
