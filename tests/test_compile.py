@@ -32,6 +32,7 @@ from tinygrad_sq import (
     cost,
     dot,
     exp,
+    fit,
     grad,
     half_squared_error,
     hessian,
@@ -730,6 +731,14 @@ def test_a_missing_extra(missing: str) -> None:
     assert "pip install 'tinygrad_sq[compile]'" in result.stdout
 
 
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever compile is first asked for: as a function, a decorator, or by fit."""
+    monkeypatch.setitem(sys.modules, "tinygrad_sq.compiler.program", None)
+    for ask in (lambda: compile(abs), lambda: compile(params=[]), lambda: fit(MLP(1, [1]), [1], [1], compiled=True)):
+        with pytest.raises(ImportError, match=re.escape("pip install 'tinygrad_sq[compile]'")):
+            ask()
+
+
 # --- any array at all ---
 
 LAYOUTS: dict[str, Callable[[np.ndarray[Any, Any]], Any]] = {
@@ -810,6 +819,19 @@ def test_results_are_the_callers_own() -> None:
     _, gradient = program.flat_value_and_grad([1.0, 2.0])
     program.flat_value_and_grad([5.0, 6.0])
     assert gradient.tolist() == [1.5]
+
+
+def test_names_of_a_function_that_has_none() -> None:
+    """A callable whose arguments cannot be known, or have other names, compiles too."""
+
+    class Unknown:
+        __signature__ = "none"
+
+        def __call__(self, *args: Any) -> Any:
+            return args[0] * 2.0
+
+    assert compile(Unknown()).each([1.0, 2.0]).tolist() == [2.0, 4.0]
+    assert compile(lambda *args: args[1] * 2.0).each([1.0, 2.0], [3.0, 4.0]).tolist() == [6.0, 8.0]
 
 
 def test_one_program_for_many_shapes() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from itertools import pairwise
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -150,6 +151,7 @@ class Kernel:
             dict(zip(("trace", "tape", "roll", "native"), [b - a for a, b in pairwise(clock)])),
         )
         self._lanes = [_Lane(self) for _ in range(threads)]
+        self._lock = Lock()  # the lanes' storage is for one call at a time
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def room(self, samples: int) -> Array:
@@ -164,14 +166,15 @@ class Kernel:
             raise _changed(self.constants, self.constant_data)
         if order is None:
             order = np.arange(batch.samples, dtype=np.int64)
-        self._run(batch, data, outputs, weight, order)
-        ragged = len(order) % self.block
-        if ragged and self.mode is not Mode.EACH and not np.isfinite(outputs).all():
-            # The rest of the last block has weight 0, and 0 times inf is NaN: give each such sample a whole block.
-            outputs[:] = 0.0
-            if len(order) > ragged:
-                self._run(batch, data, outputs, weight, order[:-ragged])
-            self._run(batch, data, outputs, weight / self.block, np.repeat(order[-ragged:], self.block))
+        with self._lock:
+            self._run(batch, data, outputs, weight, order)
+            ragged = len(order) % self.block
+            if ragged and self.mode is not Mode.EACH and not np.isfinite(outputs).all():
+                # The rest of the last block has weight 0, and 0 times inf is NaN: give each such sample a whole block.
+                outputs[:] = 0.0
+                if len(order) > ragged:
+                    self._run(batch, data, outputs, weight, order[:-ragged])
+                self._run(batch, data, outputs, weight / self.block, np.repeat(order[-ragged:], self.block))
 
     def _run(self, batch: Batch, data: Array, outputs: Array, weight: float, order: Array) -> None:
         m, lanes = len(order), self._lanes

@@ -1,0 +1,144 @@
+"""Training in native code: the same numbers as the eager `fit`, and the same refusals."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tinygrad_sq import MLP, SGD, Adam, AdamW, Value, compile, cross_entropy, fit, half_squared_error
+from tinygrad_sq.optim import Optimizer
+
+RNG = np.random.default_rng(7)
+X = RNG.normal(size=(37, 2)).tolist()
+Y = RNG.normal(size=(37, 1)).tolist()
+
+OPTIMIZERS: dict[str, Callable[[list[Any]], Optimizer]] = {
+    "SGD": lambda p: SGD(p, 0.05),
+    "momentum": lambda p: SGD(p, 0.05, momentum=0.9, weight_decay=0.01),
+    "nesterov": lambda p: SGD(p, 0.05, momentum=0.9, nesterov=True),
+    "Adam": lambda p: Adam(p, 0.02),
+    "AdamW": lambda p: AdamW(p, 0.02),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("batch_size", [None, 8])
+def test_fit_is_the_eager_fit(name: str, batch_size: int | None) -> None:
+    """Costs, validation, parameters and what the optimiser remembers are those of the eager loop to 1e-9, epochs later
+    and in a second run after the first."""
+    models = [MLP(2, [4, 1], "tanh", seed=3) for _ in range(2)]
+    optimizers = [OPTIMIZERS[name](model.parameters()) for model in models]
+    for _ in range(2):
+        histories = [
+            fit(
+                model,
+                X,
+                Y,
+                optimizer=optimizer,
+                epochs=5,
+                batch_size=batch_size,
+                lam=0.01,
+                seed=5,
+                validation=(X[:5], Y[:5]),
+                compiled=compiled,
+            )
+            for model, optimizer, compiled in zip(models, optimizers, (False, True))
+        ]
+        assert histories[1].cost == pytest.approx(histories[0].cost, rel=1e-9)
+        assert histories[1].validation == pytest.approx(histories[0].validation, rel=1e-9)
+        eager, native = [[p.data for p in model.parameters()] for model in models]
+        assert native == pytest.approx(eager, rel=1e-9, abs=1e-12)
+        eager_memory, memory = [np.array(optimizer.remembered) for optimizer in optimizers]
+        assert memory == pytest.approx(eager_memory, rel=1e-8, abs=1e-12)
+
+
+def test_without_penalty_and_validation() -> None:
+    """lam = 0 needs no weights, and no validation gives none."""
+    model, twin = MLP(2, [3, 1], seed=3), MLP(2, [3, 1], seed=3)
+    history = fit(model, X, Y, epochs=3, compiled=True)
+    eager = fit(twin, X, Y, epochs=3)
+    assert history.cost == pytest.approx(eager.cost, rel=1e-9)
+    assert history.validation == eager.validation
+
+
+def test_a_program_of_ones_own() -> None:
+    """program.fit trains any function of a sample, in either type."""
+    w, b = Value(0.0), Value(0.0)
+    for dtype, bound in (("float64", 1e-6), ("float32", 1e-3)):
+        w.data = b.data = 0.0
+        program = compile(lambda x, y: half_squared_error(w * x + b, y), params=[w, b], dtype=dtype)
+        x = np.linspace(-1.0, 1.0, 40)
+        history = program.fit(x, 3.0 * x - 0.5, optimizer=SGD([w, b], 0.5), epochs=100)
+        assert (w.data, b.data) == pytest.approx((3.0, -0.5), abs=bound)
+        assert history.cost[0] > history.cost[-1]
+
+
+def test_what_fit_refuses() -> None:
+    """Another optimiser's parameters, a penalty on nothing or below 0, and steps out of the finite numbers, which leave
+    the parameters as they were."""
+    w = Value(1.0)
+    program = compile(lambda x: w * w * x, params=[w])
+    with pytest.raises(ValueError, match="expected an optimizer of the program's params, in the same order"):
+        program.fit([1.0], optimizer=SGD([Value(1.0)], 0.1))
+    for lam, weights in ((0.1, ()), (-1.0, (w,)), (float("nan"), (w,)), (float("inf"), (w,))):
+        with pytest.raises(ValueError, match="expected a lam of 0 or more, with the weights that it is on"):
+            program.fit([1.0], optimizer=SGD([w], 0.1), lam=lam, weights=weights)
+    with pytest.raises(FloatingPointError):
+        program.fit([1e308, 1e308], optimizer=SGD([w], 1.0), epochs=1)
+    assert w.data == 1.0
+
+
+def test_a_step_is_taken_in_whole_or_not_at_all() -> None:
+    """After steps that went well and one that did not, parameters are those of the last good one."""
+    w = Value(4.0)
+    program = compile(lambda x: w * w * w * w * x, params=[w])
+    with pytest.raises(FloatingPointError):
+        program.fit([1.0, 2.0], optimizer=SGD([w], 1.0), epochs=50)
+    assert np.isfinite(w.data)
+    assert abs(w.data) > 100.0
+
+
+def test_compiled_classes() -> None:
+    """A loss that needs the class itself cannot be compiled, and says so."""
+    model = MLP(2, [3, 3], seed=1)
+    with pytest.raises(TypeError):
+        fit(model, X, [0] * len(X), loss=cross_entropy, compiled=True, epochs=1)
+
+
+def test_calls_from_several_threads() -> None:
+    """A program may be called by several threads at once: each gets the results for its own arguments."""
+    p = Value(2.0)
+    program = compile(lambda x: (p * x[0] + x[1]) * x[2], params=[p])
+    batches = [RNG.normal(size=(5000, 3)) for _ in range(4)]
+    expected = [((2.0 * A[:, 0] + A[:, 1]) * A[:, 2]).mean() for A in batches]
+    program.value_and_grad(batches[0])
+    wrong: list[int] = []
+
+    def work(k: int) -> None:
+        for _ in range(200):
+            y, _ = program.value_and_grad(batches[k])
+            if not np.isclose(y, expected[k], rtol=1e-9):
+                wrong.append(k)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_the_optimiser_counts_its_own_steps() -> None:
+    """Adam's correction of its first steps goes on from run to run: a copy made half-way ends where it does."""
+    model = MLP(2, [3, 1], "tanh", seed=3)
+    optimizer = Adam(model.parameters(), 0.05)
+    fit(model, X, Y, optimizer=optimizer, epochs=3, compiled=True)
+    twin, optimizer_twin = copy.deepcopy((model, optimizer))
+    fit(model, X, Y, optimizer=optimizer, epochs=3, compiled=True)
+    fit(twin, X, Y, optimizer=optimizer_twin, epochs=3)
+    assert [p.data for p in twin.parameters()] == pytest.approx([p.data for p in model.parameters()], rel=1e-9)
