@@ -45,11 +45,11 @@ ROOT = Path(__file__).parents[1]
 # What of the tests exercises a module, the quickest first.
 TESTS = {
     "deltas": ["test_deltas.py"],
-    "graph": ["test_graph.py"],
+    "graph": ["test_graph.py", "test_toy_row.py"],
     "losses": ["test_losses.py"],
     "optim": ["test_optim.py"],
     "nn": ["test_nn.py", "test_micrograd.py"],
-    "value": ["test_value.py", "test_semantics.py", "test_graph.py"],
+    "value": ["test_value.py", "test_semantics.py", "test_graph.py", "test_toy_row.py"],
     "ieee": ["test_ieee.py", "test_semantics.py", "test_table.py"],
     "table": ["test_semantics.py", "test_table.py", "test_toy_row.py", "test_formula.py"],
 }
@@ -188,7 +188,7 @@ class _Plugin:
         for item in items:
             test: Any = getattr(item, "obj", None)
             if getattr(test, "is_hypothesis_test", False):
-                present = getattr(test, "_hypothesis_internal_use_settings", None) or hypothesis.settings.default
+                present: Any = getattr(test, "_hypothesis_internal_use_settings", hypothesis.settings.default)
                 test._hypothesis_internal_use_settings = hypothesis.settings(
                     present,
                     max_examples=min(self.examples, present.max_examples),
