@@ -49,7 +49,11 @@ TESTS = {
     "losses": ["test_losses.py"],
     "optim": ["test_optim.py"],
     "nn": ["test_nn.py", "test_micrograd.py"],
-    "value": ["test_value.py", "test_semantics.py", "test_graph.py", "test_toy_row.py"],
+    "value": ["test_value.py", "test_semantics.py", "test_graph.py", "test_toy_row.py", "test_interplay.py"]
+    + [
+        f"test_compile.py::{test}"
+        for test in ("test_a_branch_on_a_traced_value", "test_the_branch_not_taken_gets_exactly_0")
+    ],
     "ieee": ["test_ieee.py", "test_semantics.py", "test_table.py"],
     "table": ["test_semantics.py", "test_table.py", "test_toy_row.py", "test_formula.py"],
 }
@@ -188,7 +192,8 @@ class _Plugin:
         for item in items:
             test: Any = getattr(item, "obj", None)
             if getattr(test, "is_hypothesis_test", False):
-                present: Any = getattr(test, "_hypothesis_internal_use_settings", hypothesis.settings.default)
+                own: Any = getattr(test, "_hypothesis_internal_use_settings", None)
+                present: Any = own or hypothesis.settings.default
                 test._hypothesis_internal_use_settings = hypothesis.settings(
                     present,
                     max_examples=min(self.examples, present.max_examples),
