@@ -41,6 +41,15 @@ def test_a_leaf() -> None:
     assert Value(3).label == ""
 
 
+@pytest.mark.parametrize("make", [tanh, lambda x: x * x, lambda x: 2.0 * x])
+def test_a_node_starts_without_a_gradient(make: Callable[[Value], Value]) -> None:
+    """What was just computed has gradient 0, whether it is recorded or not, and no label."""
+    recorded = make(Value(0.5))
+    with no_grad():
+        unrecorded = make(Value(0.5))
+    assert [(y.grad, y.label) for y in (recorded, unrecorded)] == [(0.0, ""), (0.0, "")]
+
+
 @pytest.mark.parametrize(
     "x", [2, True, 2.5, np.float64(2.5), np.float32(2.5), np.int64(2), np.bool_(True), np.array(2.5), Fraction(5, 2)]
 )
