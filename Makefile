@@ -25,6 +25,7 @@ lint: $(VENV)/lint.stamp $(VENV)/test.stamp
 
 bench: $(PY)
 	$(PY) benchmarks/run.py
+	$(PY) benchmarks/compiled.py
 
 mutants: $(VENV)/mutants.stamp $(VENV)/test.stamp
 	$(PY) tests/mutants.py
