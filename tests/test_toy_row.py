@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from strategies import operands_across
 from test_table import check_no_exception, check_partials, check_second_partials, check_value, thorough
 
-from tinygrad_sq import Value, table
+from tinygrad_sq import Value, ieee, table
 from tinygrad_sq.calculus import grad
 from tinygrad_sq.study.draw import draw_dot, to_svg
 from tinygrad_sq.study.formula import to_latex, to_text
@@ -82,3 +83,16 @@ def test_properties(cube: Op, data: st.DataObject) -> None:
     check_partials(cube, point)
     check_second_partials(cube, data.draw(operands_across(cube, -3, 3)))
     check_no_exception(cube, (data.draw(st.floats()),))
+
+
+def test_partials_that_divide_by_zero() -> None:
+    """Written together for any number of operands, some of them constant, they too divide as IEEE 754 does."""
+    row = Op("reciprocals", lambda *xs: sum(ieee.div(1.0, x) for x in xs[:-1]) + xs[-1],
+        lambda y, *xs: (*[-1.0 / (x * x) for x in xs[:-1]], 1.0), "Σ 1/x_i, plus the last",
+        arity=range(1, 9))  # fmt: skip
+    try:
+        y = row(Value(0.0), Value(2.0), 4.0, Value(3.0))
+    finally:
+        del table.rows["reciprocals"]
+    assert (y.data, y.partials) == (math.inf, (-math.inf, -0.25, None, 1.0))
+    assert all(partial is None or type(partial) is float for partial in y.partials)
