@@ -868,3 +868,16 @@ def test_text_stats_and_code() -> None:
     assert set(stats.seconds) >= {"trace", "tape", "roll", "native"}
     assert "define void @run" in program.llvm
     assert "ret" in program.asm
+
+
+def test_plain_lists_are_one_sample_of_a_function_of_lists() -> None:
+    """A list of numbers is a batch for a function of a number, and one sample for a function of a list."""
+    assert compile(sin).each([0.1, 0.2]).tolist() == compile(sin).each(np.array([0.1, 0.2])).tolist()
+    of_list = compile(lambda x: x[0] * x[1])
+    assert of_list([2.0, 3.0]) == 6.0
+    assert of_list.each([2.0, 3.0]).tolist() == [6.0]
+    assert of_list([[2.0, 3.0], [4.0, 5.0]]) == 13.0
+    both = compile(lambda x, y: x[0] * y[1])
+    assert both([2.0, 3.0], [4.0, 5.0]) == 10.0
+    with pytest.raises(TraceError, match="branches on"):
+        compile(lambda x: x if x > 0.0 else -x).each([1.0, -1.0])

@@ -10,6 +10,7 @@ import numpy as np
 from tinygrad_sq.compiler.kernel import Array, Batch, Kernel, Mode, Stats
 from tinygrad_sq.compiler.native import machine
 from tinygrad_sq.compiler.text import to_text
+from tinygrad_sq.compiler.trace import TraceError, trace
 from tinygrad_sq.compiler.training import Training
 from tinygrad_sq.optim import Optimizer
 from tinygrad_sq.train import History, run_epochs
@@ -26,7 +27,7 @@ class Program:
     program.bind(x)               the result at one point, for many calls
 
     A parameter counts with its present data at each call. A scalar argument that is a number makes all the arguments
-    those of one sample.
+    those of one sample, and so do plain lists of numbers if f takes no number in their place.
     """
 
     def __init__(self, f: Callable[..., Any], params: Any = (), dtype: str = "float64", threads: int = 1) -> None:
@@ -44,6 +45,7 @@ class Program:
         self.dtype = np.dtype(dtype)
         self.threads = threads
         self._kernels: dict[Any, Kernel] = {}
+        self._numbers: bool | None = None  # whether f takes numbers alone; found out when it matters
 
     def __call__(self, *args: Any) -> Any:
         batch = self.batch(args)
@@ -144,7 +146,22 @@ class Program:
         return np.fromiter([p.data for p in self.parameters], self.dtype, len(self.parameters))
 
     def batch(self, args: tuple[Any, ...]) -> Batch:
-        return Batch(args, self.dtype)
+        """The arguments of a call. Plain lists are one number per sample, or one sample if f cannot do with numbers."""
+        batch = Batch(args, self.dtype)
+        if any(batch.shapes) or self._takes_numbers(len(args)):
+            return batch
+        return Batch([a[np.newaxis] for a in batch.arrays], self.dtype)
+
+    def _takes_numbers(self, arguments: int) -> bool:
+        if self._numbers is None:
+            try:
+                trace(self.f, tuple([Value(1.0) for _ in range(arguments)]))
+                self._numbers = True
+            except TraceError:
+                self._numbers = True
+            except TypeError:
+                self._numbers = False
+        return self._numbers
 
     def kernel(self, mode: Mode, batch: Batch) -> Kernel:
         """The code for arguments of such shapes; compiled at the first call, for one sample and for many apart."""
