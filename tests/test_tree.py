@@ -64,6 +64,7 @@ def test_dicts_are_matched_by_their_keys() -> None:
     ("tree", "message"),
     [
         ({"a": [1, [2, 3]]}, r"v: expected the keys 'a', 'b', got 'a'"),
+        ({"a": [1, [2, 3]], "c": 4}, r"v: expected the keys 'a', 'b', got 'a', 'c'"),
         ([1, 2], r"v: expected a dict with the keys 'a', 'b', got a list"),
         ({"a": [1, [2]], "b": 4}, r"v\['a'\]\[1\]: expected a list of 2, got a list of 1"),
         ({"a": [1, 2], "b": 4}, r"v\['a'\]\[1\]: expected a list of 2, got an int"),
