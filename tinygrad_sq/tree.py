@@ -11,7 +11,7 @@ Rebuild = Callable[[list[Any]], Any]
 def flatten(tree: Any) -> tuple[list[Any], Rebuild]:
     """The scalars of `tree` in order (dicts in their own), and the function that puts as many others in their places.
 
-    An array or a column is taken as the nested list that it holds. What is not a list, tuple, dict or array is a scalar.
+    An array or a column is taken as the nested list that it holds. All but lists, tuples, dicts and arrays are scalars.
     """
     leaves: list[Any] = []
     plan = _plan(tree, leaves)
