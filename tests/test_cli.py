@@ -18,7 +18,7 @@ import pytest
 
 from tinygrad_sq import MLP, SGD, Adam, save
 from tinygrad_sq.cli import IRIS, main
-from tinygrad_sq.job import Job, Options, derivative, residuals, sample_graph
+from tinygrad_sq.job import Job, Options, compiler_installed, derivative, residuals, sample_graph
 from tinygrad_sq.table import row
 from tinygrad_sq.tabular import read_csv
 from tinygrad_sq.train import History
@@ -468,6 +468,21 @@ def test_options_reach_the_training(command: Command, monkeypatch: pytest.Monkey
     assert chosen["optimizer"].parameters == model.parameters()
     assert other.parameters()[0].data != MLP(4, [5, 3], seed=0, init="glorot").parameters()[0].data
     assert sgd["validation"] is not None
+    assert sgd["compiled"]
+
+
+@pytest.mark.parametrize("missing", [None, "llvmlite", "numpy"])
+def test_steps_in_native_code(command: Command, monkeypatch: pytest.MonkeyPatch, missing: str | None) -> None:
+    """The training is compiled where llvmlite and NumPy are installed, and a line says which; the cost is the same."""
+    plain = command("demo").out
+    if missing:
+        monkeypatch.setitem(sys.modules, missing, None)
+    assert compiler_installed() == (missing is None)
+    out = command("demo").out
+    line = "in Python; faster with: pip install 'tinygrad_sq[compile]'" if missing else "compiled to native code"
+    assert f"\nsteps  {line}\n" in out
+    costs = [re.findall(r"^fit .*$", text, re.MULTILINE) for text in (plain, out)]
+    assert costs[0] == costs[1] != []
 
 
 def test_hardest() -> None:

@@ -36,7 +36,7 @@ def test_short(name: str) -> None:
 
 def test_each_is_tested() -> None:
     """No demo without a test below."""
-    assert set(DEMOS) == {"curve_fit", "formula", "implicit", "iris", "moons", "newton", "xor"}
+    assert set(DEMOS) == {"curve_fit", "digits", "formula", "implicit", "iris", "moons", "newton", "xor"}
 
 
 def test_xor(run: Run, tmp_path: Path) -> None:
@@ -118,3 +118,12 @@ def test_curve_fit(run: Run, tmp_path: Path) -> None:
     out = run("curve_fit")
     assert "V = 212.7 ± 7.2   K = 0.0641 ± 0.0087 ppm   σ = 10.93" in out
     assert "<svg" in (tmp_path / "out" / "curve_fit.svg").read_text(encoding="utf-8")
+
+
+def test_digits(run: Run, tmp_path: Path) -> None:
+    """At least 95 % of the test images are read, and the others are drawn."""
+    out = run("digits")
+    right = re.search(r"^accuracy (\d+\.\d)%: (\d+) of 360", out, re.MULTILINE)
+    assert right
+    assert float(right[1]) >= 95.0
+    assert (tmp_path / "out" / "digits.svg").read_text(encoding="utf-8").count("<image") == int(right[2])

@@ -17,7 +17,7 @@ from typing import NoReturn, TypeVar
 
 from tinygrad_sq import __version__
 from tinygrad_sq.expression import FormulaError, evaluate
-from tinygrad_sq.job import OPTIMIZERS, Job, Options, predict, residuals, sample_graph
+from tinygrad_sq.job import OPTIMIZERS, Job, Options, compiler_installed, predict, residuals, sample_graph
 from tinygrad_sq.nn import Neuron
 from tinygrad_sq.saving import load_with_about, save, write
 from tinygrad_sq.tabular import Encoding, TableError, read_csv
@@ -100,6 +100,12 @@ def _print_task(job: Job) -> None:
     print(f"net    {'-'.join(map(str, sizes))}, {len(job.model.parameters())} parameters; ", end="")
     print(f"{options.activation}, {output} at the output")
     print(f"cost   J of E3: half squared error, λ = {options.lam:g}")
+    how = (
+        "compiled to native code"
+        if compiler_installed()
+        else "in Python; faster with: pip install 'tinygrad_sq[compile]'"
+    )
+    print(f"steps  {how}")
 
 
 def _print_result(job: Job, history: History) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import NamedTuple
 
 from tinygrad_sq import deltas
@@ -83,6 +84,7 @@ class Job:
             seed=options.seed,
             validation=([self.X[s] for s in self.test], [self.Y[s] for s in self.test]) if self.test else None,
             progress=True,
+            compiled=compiler_installed(),
         )
 
     def hardest(self) -> int:
@@ -103,6 +105,11 @@ class Job:
             for guesses in (predicted, [self.encoding.scale.mean] * len(rows))
         )
         return f"root mean square error {error:.4g} (predicting the mean: {spread:.4g})"
+
+
+def compiler_installed() -> bool:
+    """Whether training can take its steps in native code: with the extra `compile`."""
+    return all(find_spec(module) is not None for module in ("llvmlite", "numpy"))
 
 
 def predict(model: MLP, encoding: Encoding, X: Sequence[Sequence[float]]) -> list[str | float]:

@@ -64,9 +64,10 @@ class Training:
         self.kernel.run(self.batch, p, self.sums, 1.0 / len(order), self.order)
         J = float(self.sums[0])
         if self.lam:
-            w = self.penalised * p
-            J += 0.5 * self.lam * float(w @ w)
-            self.sums[1:] += self.lam * w
+            with np.errstate(over="ignore"):  # found out below
+                w = self.penalised * p
+                J += 0.5 * self.lam * float(w @ w)
+                self.sums[1:] += self.lam * w
         settings = np.array(self.optimizer.settings(), self.sums.dtype)
         self.update.run(self.arguments[0], settings, self.then, 1.0, self.every)
         if not (math.isfinite(J) and np.isfinite(self.then[0]).all()):
