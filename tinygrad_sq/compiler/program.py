@@ -121,7 +121,7 @@ class Program:
     def __str__(self) -> str:
         """The rolled programs compiled so far, as text."""
         parts = [
-            f"# {mode.value}, {width} at a time\n{to_text(kernel.rolled, mode is Mode.EACH)}"
+            f"# {mode.value}{'' if width > 1 else ', one sample'}\n{to_text(kernel.rolled, mode is Mode.EACH)}"
             for (mode, _, width), kernel in self._kernels.items()
         ]
         return "\n\n".join(parts) or "not compiled yet: call it once"
