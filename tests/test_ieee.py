@@ -49,6 +49,7 @@ def test_one_operand(f: Callable[[float], float], x: float, expected: float) -> 
         *((ieee.div, (1.0, 0.0), inf), (ieee.div, (1.0, -0.0), -inf), (ieee.div, (-1.0, -0.0), inf)),
         *((ieee.div, (0.0, 0.0), nan), (ieee.div, (nan, 0.0), nan), (ieee.div, (inf, 0.0), inf)),
         *((ieee.pow, (-10.0, 309.0), -inf), (ieee.pow, (-10.0, 310.0), inf), (ieee.pow, (10.0, 309.0), inf)),
+        *((ieee.pow, (-0.5, -1075.0), -inf), (ieee.pow, (-0.5, -1076.0), inf)),
         *((ieee.pow, (0.0, -1.0), inf), (ieee.pow, (-0.0, -1.0), -inf), (ieee.pow, (-0.0, -2.0), inf)),
         *((ieee.pow, (-0.0, -0.5), inf), (ieee.pow, (-8.0, 1 / 3), nan), (ieee.pow, (nan, 0.0), 1.0)),
         *((ieee.exp_minus, (1.0, 41.0), 0.0), (ieee.exp_minus, (0.5, inf), 0.0), (ieee.exp_minus, (1.0, 0.0), 1.0)),
