@@ -6,7 +6,8 @@ The faults are cosmic-ray's, one or two for each operator, comparison, number, c
 more of our own: a statement that is left out. No file is changed. A process that has imported pytest and the oracles'
 libraries forks for each mutant; the fork imports the mutated source in place of the module and runs the module's tests
 up to the first that fails. Those that found the last mutants go first, Hypothesis draws few examples and does not
-shrink. Results go to out/mutants/MODULE.txt: a line of counts, then the mutants that survived.
+shrink. For a mutant within a row, or within the function called like one, the tests of other rows are left out, which
+can only spare a mutant. Results go to out/mutants/MODULE.txt: a line of counts, then the mutants that survived.
 """
 
 from __future__ import annotations
@@ -93,9 +94,10 @@ class LeaveOut(Operator):  # type: ignore[misc]
 
 
 class Mutant(NamedTuple):
-    """A mutated source, and what was done to which line of the original."""
+    """A mutated source, and what was done to which line of the original, in what function or row."""
 
     line: int
+    where: str
     operator: str
     source: str
     before: str
@@ -110,6 +112,7 @@ def mutants(source: str) -> list[Mutant]:
     is the same program (1e154 + 1)."""
     original = ast.dump(ast.parse(source))
     typing = _for_type_checkers(ast.parse(source))
+    places = _places(ast.parse(source))
     tree = get_ast(source)
     found = []
     for operator in [*[get_operator(f"core/{name}") for name in OPERATORS], LeaveOut]:
@@ -125,14 +128,24 @@ def mutants(source: str) -> list[Mutant]:
             except SyntaxError:
                 continue
             if not same:
-                found.append(_mutant(start[0], operator.__name__, source, mutated))
+                found.append(_mutant(start[0], places.get(start[0], ""), operator.__name__, source, mutated))
     return sorted(found, key=lambda mutant: mutant.line)
 
 
-def _mutant(line: int, operator: str, source: str, mutated: str) -> Mutant:
+def _mutant(line: int, where: str, operator: str, source: str, mutated: str) -> Mutant:
     pairs = zip(source.splitlines(), mutated.splitlines())
     before, after = next((a, b) for a, b in pairs if a != b)
-    return Mutant(line, operator, mutated, before.strip(), after.strip())
+    return Mutant(line, where, operator, mutated, before.strip(), after.strip())
+
+
+def _places(tree: ast.Module) -> dict[int, str]:
+    """What each line of a module defines: a function, class or variable."""
+    places = {}
+    for node in tree.body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", node)
+        name = getattr(target, "id", getattr(target, "name", ""))
+        places.update(dict.fromkeys(range(node.lineno, (node.end_lineno or node.lineno) + 1), name))
+    return places
 
 
 def _for_type_checkers(tree: ast.Module) -> list[tuple[tuple[int, int], tuple[int, int]]]:
@@ -182,13 +195,17 @@ class _Finder:
 class _Plugin:
     """Runs the tests that found the latest mutants first, each with few examples, and remembers the first to fail."""
 
-    def __init__(self, first: list[str], examples: int) -> None:
-        self.first, self.examples = first, examples
+    def __init__(self, where: str, first: list[str], examples: int) -> None:
+        self.where, self.first, self.examples = where, first, examples
         self.failed = ""
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         ranks = {test: rank for rank, test in enumerate(reversed(self.first))}
         items.sort(key=lambda item: ranks.get(item.nodeid, len(ranks)))
+        from tinygrad_sq.table import Op, rows
+
+        if self.where in rows:
+            items[:] = [item for item in items if _of_rows(item, Op) <= {self.where}]
         for item in items:
             test: Any = getattr(item, "obj", None)
             if getattr(test, "is_hypothesis_test", False):
@@ -213,16 +230,22 @@ class _Plugin:
             self.failed = report.nodeid
 
 
-def _run(module: str, source: str, first: list[str], examples: int, pipe: Connection) -> None:
-    """Run the tests of `module` on `source`; sends the first test that fails, or ""."""
+def _of_rows(item: Any, op: Any) -> set[str]:
+    """The rows for which a parametrized test is run."""
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return {p.name for p in parameters if isinstance(p, op)}
+
+
+def _run(module: str, mutant: Mutant, first: list[str], examples: int, pipe: Connection) -> None:
+    """Run the tests of `module` on a mutant; sends the first test that fails, or ""."""
     os.setsid()
     resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))  # a loop that never ends may fill the memory first
     sys.dont_write_bytecode = True
     os.chdir(ROOT)
     sys.path.insert(0, str(ROOT))
     path = ROOT / "tinygrad_sq" / f"{module}.py"
-    sys.meta_path.insert(0, _Finder(f"tinygrad_sq.{module}", path, source))
-    plugin = _Plugin(first, examples)
+    sys.meta_path.insert(0, _Finder(f"tinygrad_sq.{module}", path, mutant.source))
+    plugin = _Plugin(mutant.where, first, examples)
     options = ["-x", "-q", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
     options += [f"-pno:{plugin}" for plugin in ("cacheprovider", "xdist", "pytest_cov", "unraisableexception")]
     with open(os.devnull, "w") as nothing, redirect_stdout(nothing), redirect_stderr(nothing):
@@ -245,7 +268,7 @@ class _Fork(NamedTuple):
 def _fork(module: str, mutant: Mutant, first: list[str], examples: int, limit: float) -> _Fork:
     receiver, sender = multiprocessing.Pipe(duplex=False)
     context = multiprocessing.get_context("fork")
-    process = context.Process(target=_run, args=(module, mutant.source, first, examples, sender), daemon=True)
+    process = context.Process(target=_run, args=(module, mutant, first, examples, sender), daemon=True)
     process.start()
     sender.close()
     return _Fork(mutant, process, receiver, time.monotonic() + limit)
@@ -271,7 +294,7 @@ def _finished(fork: _Fork) -> str | None:
 def run(module: str, jobs: int, examples: int) -> None:
     """Try all mutants of a module and write out/mutants/MODULE.txt."""
     source = (ROOT / "tinygrad_sq" / f"{module}.py").read_text(encoding="utf-8")
-    unchanged = Mutant(0, "unchanged", source, "", "")
+    unchanged = Mutant(0, "", "unchanged", source, "", "")
     start = time.monotonic()
     fork = _fork(module, unchanged, [], examples, 600.0)
     while (result := _finished(fork)) is None:
