@@ -116,6 +116,7 @@ def test_loops_in_loops() -> None:
         ((0,), (Loop(2, (10,)), Loop(6, (1,)))),
     ]
     assert _loops([(5,)]) == [((5,), ())]
+    assert _loops([(9, 0), (7, 0), (5, 0)]) == [((9, 0), (Loop(3, (-2, 0)),))]
 
 
 # --- programs ---

@@ -161,6 +161,8 @@ def test_nothing_becomes_a_number_that_is_none() -> None:
     assert math.isnan(run(tape, [math.inf, 1.0])[0])
     tape = recorded(lambda w, x: total([0.0 * w, x, x * x]), 2)
     assert math.isnan(run(tape, [math.inf, 1.0])[0])
+    tape = recorded(lambda w, x: dot([w, 1.0], [0.0, x * x]), 2)
+    assert math.isnan(run(tape, [math.inf, 1.0])[0])
     tape = recorded(lambda w, x: 0.0 + (w * x + 0.0), 2)
     assert run(tape, [2.0, 3.0]) == [6.0]
 
