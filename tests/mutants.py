@@ -1,6 +1,6 @@
 """`make mutants`: faults put into the package one at a time, to see whether its tests find each of them.
 
-    python tests/mutants.py [MODULE ...] [--jobs 2] [--examples 25]
+    python tests/mutants.py [MODULE ...] [--jobs 2] [--examples 25] [--lines LINE ...]
 
 The faults are cosmic-ray's, one or two for each operator, comparison, number, condition and loop of a module, and one
 more of our own: a statement that is left out. No file is changed. A process that has imported pytest and the oracles'
@@ -291,8 +291,8 @@ def _finished(fork: _Fork) -> str | None:
     return result
 
 
-def run(module: str, jobs: int, examples: int) -> None:
-    """Try all mutants of a module and write out/mutants/MODULE.txt."""
+def run(module: str, jobs: int, examples: int, lines: list[int]) -> None:
+    """Try all mutants of a module, or those of some lines, and write out/mutants/MODULE.txt."""
     source = (ROOT / "tinygrad_sq" / f"{module}.py").read_text(encoding="utf-8")
     unchanged = Mutant(0, "", "unchanged", source, "", "")
     start = time.monotonic()
@@ -303,7 +303,7 @@ def run(module: str, jobs: int, examples: int) -> None:
         raise SystemExit(f"{module}: the tests fail without a mutant: {result}")
     limit = 30.0 + 5.0 * (time.monotonic() - start)
 
-    waiting = mutants(source)[::-1]
+    waiting = [mutant for mutant in mutants(source)[::-1] if not lines or mutant.line in lines]
     total = len(waiting)
     running: list[_Fork] = []
     first: list[str] = []  # the tests that found mutants, the latest last
@@ -342,6 +342,7 @@ def main() -> None:
     parser.add_argument("modules", nargs="*", default=list(TESTS), help="default: all")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--examples", type=int, default=25, help="of each Hypothesis test")
+    parser.add_argument("--lines", nargs="+", type=int, default=[], help="of one module; default: all")
     parser.add_argument("--list", action="store_true", help="list the mutants, run nothing")
     options = parser.parse_args()
     for module in options.modules:
@@ -349,7 +350,7 @@ def main() -> None:
             found = mutants((ROOT / "tinygrad_sq" / f"{module}.py").read_text(encoding="utf-8"))
             print(*found, f"{module}.py: {len(found)} mutants", sep="\n")
         else:
-            run(module, options.jobs, options.examples)
+            run(module, options.jobs, options.examples, options.lines)
 
 
 if __name__ == "__main__":
