@@ -59,7 +59,7 @@ class Ours:
         outputs, order = kernel.room(SAMPLES), np.arange(SAMPLES)
         kernel.run(batch, program.data(), outputs, 1.0 / SAMPLES, order)
         (lane,) = kernel._lanes
-        seconds = seconds_each(lambda: lane.native_run(lane.address), time.process_time)
+        seconds = seconds_each(lambda: lane.native.run(lane.address), time.process_time)
         return {"seconds": seconds, "flops per second": flops_of(net) * SAMPLES / seconds}
 
     def peak(self) -> float:

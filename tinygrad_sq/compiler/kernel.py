@@ -150,7 +150,7 @@ class Kernel:
             sum(max(1, len(tape.instructions[i].operands) - 1) for i in live) - len(inputs) - len(parameters),
             dict(zip(("trace", "tape", "roll", "native"), [b - a for a, b in pairwise(clock)])),
         )
-        self._lanes = [_Lane(self) for _ in range(threads)]
+        self._lanes = [Lane(self) for _ in range(threads)]
         self._lock = Lock()  # the lanes' storage is for one call at a time
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
@@ -214,12 +214,12 @@ def _names(f: Callable[..., Any], batch: Batch) -> list[str]:
     return names
 
 
-class _Lane:
+class Lane:
     """The storage that one thread runs the kernel in."""
 
     def __init__(self, kernel: Kernel) -> None:
         rolled = kernel.rolled
-        self.native_run = kernel.native.run
+        self.native = kernel.native
         self.scalars = np.zeros(rolled.scalars, kernel.dtype)
         self.scalars[rolled.parameters : rolled.parameters + len(rolled.constants)] = rolled.constants
         room = rolled.rows * kernel.block * kernel.dtype.itemsize
@@ -235,9 +235,13 @@ class _Lane:
     def run(
         self, batch: Batch, data: Array, outputs: Array, weight: float, order: Array, first: int, last: int
     ) -> None:
-        self.scalars[: len(data)] = data
         self.aim(batch, outputs, order, first, last, weight)
-        self.native_run(self.address)
+        self(data)
+
+    def __call__(self, data: Array) -> None:
+        """Make the call written down, for parameters with this data."""
+        self.scalars[: len(data)] = data
+        self.native.run(self.address)
 
     def aim(self, batch: Batch, outputs: Array, order: Array, first: int, last: int, weight: float) -> None:
         """Write down the call; the batch must live until it is made."""

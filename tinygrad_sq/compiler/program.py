@@ -195,7 +195,7 @@ class Bound:
         order = np.zeros(1, np.int64)
         lane.run(batch, program.data(), self.outputs, 1.0, order, 0, 1)
         self._alive = kernel, batch, order
-        self._run, self._address = lane.native_run, lane.address
+        self._run, self._address = lane.native.run, lane.address
 
     def __call__(self) -> Array:
         self._run(self._address)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_sq.compiler.kernel import Mode
+from tinygrad_sq.compiler.kernel import Lane, Mode
 from tinygrad_sq.optim import Optimizer
 from tinygrad_sq.train import left_the_finite_numbers
 from tinygrad_sq.value import Value
@@ -44,15 +44,18 @@ class Training:
         update = type(program)(lambda *x: optimizer.rule(settings, *x), settings, program.dtype.name)
         now = [program.data(), *np.array(optimizer.remembered, program.dtype).T]
         self.count = len(now[0])
-        self.every = np.arange(self.count)
-        self.update = update.kernel(Mode.EACH, update.batch((now[0], self.sums[1:], *now[1:])))
-        # The parameters, and what is remembered of each: before a step and after it, in turns.
-        self.now, self.then = [self.update.room(self.count) for _ in range(2)]
+        kernel = update.kernel(Mode.EACH, update.batch((now[0], self.sums[1:], *now[1:])))
+        # The parameters and what is remembered of each, before a step and after it, and the update of one by the other:
+        # they change places at each step.
+        self.now, self.then = [kernel.room(self.count) for _ in range(2)]
         self.now[:, : self.count] = now
-        self.arguments = [
-            update.batch((p, self.sums[1:], *memory))
-            for p, *memory in (state[:, : self.count] for state in (self.now, self.then))
-        ]
+        self.every = np.arange(self.count)
+        self.updates = []
+        for before, after in (self.now, self.then), (self.then, self.now):
+            p, *memory = before[:, : self.count]
+            batch, lane = update.batch((p, self.sums[1:], *memory)), Lane(kernel)
+            lane.aim(batch, after, self.every, 0, self.count, 1.0)
+            self.updates.append((lane, batch))
 
     def step(self, order: Sequence[int]) -> float:
         """J of the samples numbered in `order` (E3), before a step that is taken in whole or not at all."""
@@ -69,11 +72,12 @@ class Training:
                 J += 0.5 * self.lam * float(w @ w)
                 self.sums[1:] += self.lam * w
         settings = np.array(self.optimizer.settings(), self.sums.dtype)
-        self.update.run(self.arguments[0], settings, self.then, 1.0, self.every)
+        lane, _ = self.updates[0]
+        lane(settings)
         if not (math.isfinite(J) and np.isfinite(self.then[0]).all()):
             raise left_the_finite_numbers(J)
         self.now, self.then = self.then, self.now
-        self.arguments.reverse()
+        self.updates.reverse()
         return J
 
     def write_back(self) -> None:
