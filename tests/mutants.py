@@ -333,8 +333,8 @@ def run(module: str, jobs: int, examples: int, lines: list[int]) -> None:
     print(f"{counts}; {seconds:.0f} s", flush=True)
     folder = ROOT / "out" / "mutants"
     folder.mkdir(parents=True, exist_ok=True)
-    lines = [counts, *[str(mutant) for mutant in sorted(survivors, key=lambda mutant: mutant.line)]]
-    (folder / f"{module}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    report = [counts, *[str(mutant) for mutant in sorted(survivors, key=lambda mutant: mutant.line)]]
+    (folder / f"{module}.txt").write_text("\n".join(report) + "\n", encoding="utf-8")
 
 
 def main() -> None:
