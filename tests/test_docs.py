@@ -67,7 +67,7 @@ def test_page(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
             run_examples(source, session, page, line)
         elif language == "console":
             run_commands(source)
-    capsys.readouterr()
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def run_examples(source: str, session: dict[str, Any], page: Path, line: int) -> None:
