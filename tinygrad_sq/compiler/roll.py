@@ -300,8 +300,7 @@ def _loops(vectors: list[Vector]) -> list[tuple[Vector, tuple[Loop, ...]]]:
                         break
                     last = items[end][0]
                     end += 1
-                if end - k > 1:
-                    loops = (Loop(end - k, step), *loops)
+                loops = (Loop(end - k, step), *loops)
             merged.append((start, loops))
             k = end
         if len(merged) == len(items):

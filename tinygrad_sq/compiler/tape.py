@@ -139,7 +139,11 @@ class Tape:
                 if one and isinstance(x, int) and uses[x] == 1 and x in self.products:
                     inside.add(x)
                     inner_pairs, x = self.products[x]
-                    merged = merged + inner_pairs if merged else inner_pairs
+                    if len(inner_pairs) > len(merged):  # whose list is needed no more: a long chain is not copied
+                        inner_pairs[:0] = merged
+                        merged = inner_pairs
+                    else:
+                        merged += inner_pairs
                 if not (one and type(x) is float and x == 0.0):
                     merged.append((w, x))
             if inside:
