@@ -56,7 +56,8 @@ TESTS = {
         for test in ("test_a_branch_on_a_traced_value", "test_the_branch_not_taken_gets_exactly_0")
     ],
     "ieee": ["test_ieee.py", "test_semantics.py", "test_table.py"],
-    "table": ["test_semantics.py", "test_table.py", "test_toy_row.py", "test_formula.py"],
+    "table": ["test_semantics.py", "test_table.py", "test_toy_row.py", "test_formula.py"]
+    + [f"test_compile.py::{test}" for test in ("test_rows_of_one_sample", "test_rows_at_awkward_points")],
 }
 
 BINARY = ["Add_Sub", "Sub_Add", "Mul_Div", "Div_Mul", "FloorDiv_Mul", "Mod_Mul", "Pow_Mul", "BitOr_BitAnd"]
