@@ -18,7 +18,7 @@ import oracle
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import floats_across, operand_counts, operands_across
+from strategies import fitting, floats_across, operand_counts, operands_across
 
 import tinygrad_sq
 from tinygrad_sq import Value, ieee, no_grad, table
@@ -98,6 +98,15 @@ def check_partials(row: Op, point: tuple[float, ...]) -> None:
         assert oracle.ulps(got or 0.0, exact, scale) <= FEW_ULP, f"operand {i}: {got!r}, not {float(exact)!r}"
 
 
+def check_analytic(row: Op, point: tuple[float, ...]) -> None:
+    assert row.analytic is not None
+    assert row.analytic(*map(complex, point)) == pytest.approx(row.forward(*point), rel=1e-12, abs=1e-14)
+    partials = record(row, tuple(map(Value, point))).partials
+    for i, partial in enumerate(partials):
+        stepped = row.analytic(*[complex(x, 1e-30 if i == j else 0.0) for j, x in enumerate(point)])
+        assert stepped.imag / 1e-30 == pytest.approx(partial or 0.0, rel=1e-10, abs=1e-12), f"operand {i}"
+
+
 def check_second_partials(row: Op, point: tuple[float, ...]) -> None:
     if row.kink is not None and row.kink(*point) < 1e-3:
         return
@@ -133,6 +142,15 @@ def test_value_is_that_of_mpmath(row: Op, data: st.DataObject) -> None:
 def test_partials_are_those_of_mpmath(row: Op, data: st.DataObject) -> None:
     """∂f/∂x_i as recorded by the engine = the limit of the difference quotient within a few ulp, off the kinks."""
     check_partials(row, data.draw(points(row)))
+
+
+@pytest.mark.parametrize("row", [pytest.param(r, id=r.name) for r in table.rows.values() if r.analytic is not None])
+@thorough(40)
+@given(data=st.data())
+def test_complex_forms_continue_the_rows(row: Op, data: st.DataObject) -> None:
+    """On the real line analytic(x) = forward(x), and Im analytic(x + ih) / h is the partial derivative."""
+    size = data.draw(st.sampled_from(operand_counts(row, 5)))
+    check_analytic(row, data.draw(fitting(row, size)))
 
 
 @each_row
