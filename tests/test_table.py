@@ -144,6 +144,12 @@ def test_partials_are_those_of_mpmath(row: Op, data: st.DataObject) -> None:
     check_partials(row, data.draw(points(row)))
 
 
+@pytest.mark.parametrize("x", [-0.5, 0.5, 4.5, 5.5, 6.5])
+def test_relu6_close_to_its_kinks(x: float) -> None:
+    """The slope is 1 from 0 to 6 and 0 outside, all the way to the kinks."""
+    check_partials(table.relu6, (x,))
+
+
 @pytest.mark.parametrize("row", [pytest.param(r, id=r.name) for r in table.rows.values() if r.analytic is not None])
 @thorough(40)
 @given(data=st.data())
