@@ -881,3 +881,12 @@ def test_plain_lists_are_one_sample_of_a_function_of_lists() -> None:
     assert both([2.0, 3.0], [4.0, 5.0]) == 10.0
     with pytest.raises(TraceError, match="branches on"):
         compile(lambda x: x if x > 0.0 else -x).each([1.0, -1.0])
+
+
+@pytest.mark.parametrize(("n", "calls"), [(1.0, 0), (2.0, 0), (3.0, 0), (-1.0, 0), (0.5, 1), (4.0, 1)])
+def test_common_powers_are_multiplications(n: float, calls: int) -> None:
+    """x to the power 1, 2, 3 or -1 is computed without libm's pow, and is what the eager engine says."""
+    program = compile(lambda x: x**n)
+    points = [0.5, 1.5, 2.0, 7.25]
+    assert program.each(points) == pytest.approx([x**n for x in points], rel=1e-15)
+    assert ("pow" in program.llvm) == bool(calls)
