@@ -128,9 +128,8 @@ class Op:
     def __call__(self, *args: Any) -> Any:
         if self.operands is not None:
             args = self.operands(*args)
-        expected = self.arity
-        if len(args) != expected if isinstance(expected, int) else len(args) not in expected:
-            raise TypeError(f"{self.name} takes {expected} operands, got {len(args)}")
+        if len(args) != self.arity and (isinstance(self.arity, int) or len(args) not in self.arity):
+            raise TypeError(f"{self.name} takes {self.arity} operands, got {len(args)}")
         for arg in args:
             if type(arg) is not float:
                 return self._call_mixed(args)
@@ -158,7 +157,7 @@ def _gradient(partials: tuple[Partial, ...] | Callable[..., tuple[Any, ...]]) ->
     if not isinstance(partials, tuple):
         return partials
     if not any(map(callable, partials)):
-        return _constant(partials)
+        return (lambda z, x, y: partials) if len(partials) == 2 else _constant(partials)
     functions = [d if callable(d) else _constant(d) for d in partials]
     if len(functions) == 1:
         (f,) = functions

@@ -107,7 +107,7 @@ class Value(Methods, Copyable):
         """
         for node, gradient in adjoints(self).items():
             if node.args:
-                node.grad = gradient + 0.0
+                node.grad = 0.0 if gradient is NOTHING else gradient
             else:
                 node.grad += gradient
 
