@@ -29,6 +29,7 @@ from tinygrad_sq.optim import AdamW as AdamW
 from tinygrad_sq.replay import replay as replay
 from tinygrad_sq.saving import load as load
 from tinygrad_sq.saving import save as save
+from tinygrad_sq.study.formula import to_latex as to_latex
 from tinygrad_sq.table import *  # noqa: F403  (every row is a public function)
 from tinygrad_sq.train import History as History
 from tinygrad_sq.train import fit as fit

@@ -30,11 +30,11 @@ class Optimizer:
 
     def settings(self) -> tuple[float, ...]:
         """The numbers of `rule` that are the same for all parameters, for the next step. Call it once a step."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no settings(): say which numbers its rule takes")
 
     def rule(self, settings: Sequence[Any], p: Any, g: Any, *remembered: Any) -> tuple[Any, ...]:
         """What follows from a parameter p, its gradient g and what is remembered: p, and what to remember."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no rule(): say how a step follows from a gradient")
 
     def step(self) -> None:
         """Change the parameters' data by one step along the gradients that they have now."""
