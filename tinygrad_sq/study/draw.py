@@ -8,7 +8,7 @@ from html import escape
 import graphviz
 
 from tinygrad_sq.study import dot, svg
-from tinygrad_sq.study.layout import DOOR, Plan, arrange, plan
+from tinygrad_sq.study.layout import DOOR, Layout, Plan, arrange, plan
 from tinygrad_sq.study.picture import (
     FONT_SIZE,
     GLYPH_SIZE,
@@ -39,9 +39,14 @@ def to_svg(root: Value, *, rankdir: str = "LR", force: bool = False) -> str:
     Raises DotError if there is no Graphviz, or if it fails.
     """
     pic = picture(root, force)
+    return svg.render(pic, layout(pic, rankdir))
+
+
+def layout(pic: Picture, rankdir: str) -> Layout:
+    """Where the parts of a picture stand, laid out by Graphviz. Errors as `to_svg`."""
     where = plan(pic)
     answer = json.loads(dot.run(_digraph(pic, where, rankdir).source, "json"))
-    return svg.render(pic, arrange(pic, where, answer, rankdir))
+    return arrange(pic, where, answer, rankdir)
 
 
 def notebook_svg(root: Value) -> str | None:

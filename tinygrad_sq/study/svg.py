@@ -61,28 +61,29 @@ def render(pic: Picture, layout: Layout) -> str:
     """The SVG of a picture whose parts stand where the layout says."""
     canvas = Canvas()
     for scope, (a, b) in layout.groups.items():
-        _draw_group(canvas, scope, a, b)
+        draw_group(canvas, scope, a, b)
     for arrow, route in zip(pic.arrows, layout.routes):
-        _draw_arrow(canvas, arrow, route)
+        draw_arrow(canvas, arrow, route)
     for i, (box, (x, y)) in enumerate(zip(pic.boxes, layout.boxes)):
-        _draw_box(canvas, box, x, y, root=i == len(pic.boxes) - 1)
+        draw_box(canvas, box, x, y, root=i == len(pic.boxes) - 1)
     for arrow, route in zip(pic.arrows, layout.routes):
         if route.label:
-            _draw_local(canvas, arrow, *route.label)
-    _draw_legend(canvas, pic)
-    return _document(canvas, pic)
+            draw_local(canvas, arrow, *route.label)
+    draw_legend(canvas, pic)
+    root = pic.boxes[-1]
+    return document(canvas, f"Computation graph of {root.name or root.glyph}", description(pic), css())
 
 
-def _document(canvas: Canvas, pic: Picture) -> str:
+def document(canvas: Canvas, title: str, words: str, style: str) -> str:
+    """The SVG file of what has been drawn: its title, its description in words, its style sheet."""
     x, y = canvas.left - MARGIN, canvas.top - MARGIN
     width, height = canvas.right + MARGIN - x, canvas.bottom + MARGIN - y
-    root = pic.boxes[-1]
     head = [
         '<svg xmlns="http://www.w3.org/2000/svg" class="tinygrad-sq" role="img" '
         f'viewBox="{px(x)} {px(y)} {px(width)} {px(height)}" style="max-width:{math.ceil(width)}px">',
-        f"<title>{escape(f'Computation graph of {root.name or root.glyph}')}</title>",
-        f"<desc>{escape(description(pic))}</desc>",
-        f"<style>\n{css()}\n</style>",
+        f"<title>{escape(title)}</title>",
+        f"<desc>{escape(words)}</desc>",
+        f"<style>\n{style}\n</style>",
         f'<rect class="page" x="{px(x)}" y="{px(y)}" width="{px(width)}" height="{px(height)}"/>',
     ]
     return "\n".join([*head, *canvas.elements, "</svg>", ""])
@@ -91,7 +92,7 @@ def _document(canvas: Canvas, pic: Picture) -> str:
 # --- the parts of a picture ---
 
 
-def _draw_group(canvas: Canvas, scope: tuple[str, ...], a: Point, b: Point) -> None:
+def draw_group(canvas: Canvas, scope: tuple[str, ...], a: Point, b: Point) -> None:
     left, right = sorted((a[0], b[0]))
     top, bottom = sorted((a[1], b[1]))
     canvas.rectangle(left, top, right - left, bottom - top, 7.0, "group" if len(scope) % 2 else "subgroup")
@@ -99,7 +100,7 @@ def _draw_group(canvas: Canvas, scope: tuple[str, ...], a: Point, b: Point) -> N
     canvas.cover((left, top), (right, bottom))
 
 
-def _draw_arrow(canvas: Canvas, arrow: Arrow, route: Route) -> None:
+def draw_arrow(canvas: Canvas, arrow: Arrow, route: Route) -> None:
     (x, y), tip = route.strokes[-1][-1], route.tip
     dx, dy = tip[0] - x, tip[1] - y
     half = (1.6 + WIDTHS[arrow.tone.step] * 0.6) / math.hypot(dx, dy)
@@ -116,7 +117,7 @@ def _pair(point: tuple[float, float]) -> str:
     return f"{px(point[0])},{px(point[1])}"
 
 
-def _draw_local(canvas: Canvas, arrow: Arrow, x: float, y: float) -> None:
+def draw_local(canvas: Canvas, arrow: Arrow, x: float, y: float) -> None:
     canvas.add(
         f'<text class="local" x="{px(x)}" y="{px(y + 3.2)}"><title>{escape(arrow.tooltip)}</title>{arrow.local}</text>'
     )
@@ -124,27 +125,42 @@ def _draw_local(canvas: Canvas, arrow: Arrow, x: float, y: float) -> None:
     canvas.cover((x - half, y - SMALL_SIZE), (x + half, y + SMALL_SIZE))
 
 
-def _draw_box(canvas: Canvas, box: Box, x: float, y: float, root: bool) -> None:
+def draw_box(canvas: Canvas, box: Box, x: float, y: float, root: bool) -> None:
     """The box whose middle is (x, y)."""
-    left, top = x - box.width / 2, y - box.height / 2
-    rule = left + box.glyph_width
-    text = rule + PADDING
     canvas.add(f'<g class="value"><title>{escape(box.tooltip)}</title>')
+    draw_frame(canvas, box, x, y, root)
+    draw_data(canvas, box, x, y)
+    draw_gradient(canvas, box, x, y)
+    canvas.add("</g>")
+
+
+def draw_frame(canvas: Canvas, box: Box, x: float, y: float, root: bool) -> None:
+    left, top = x - box.width / 2, y - box.height / 2
     for edge in (2 * ROOT_EDGE, 0.0) if root else (0.0,):
         path = outline(box.role, x, y, box.width + edge, box.height + edge)
         canvas.add(f'<path class="{box.role} outline" d="{path}"/>')
-    canvas.add(f'<path class="{box.role} rule" d="M{_pair((rule, top))}V{px(top + box.height)}"/>')
+    rule = (left + box.glyph_width, top)
+    canvas.add(f'<path class="{box.role} rule" d="M{_pair(rule)}V{px(top + box.height)}"/>')
     canvas.text(left + box.glyph_width / 2, y + 4.5, box.glyph, "glyph" if box.role == "operation" else "name")
+    edge = ROOT_EDGE + 1.0 if root else 1.0
+    canvas.cover((left - edge, top - edge), (left + box.width + edge, top + box.height + edge))
+
+
+def draw_data(canvas: Canvas, box: Box, x: float, y: float) -> None:
+    text = x - box.width / 2 + box.glyph_width + PADDING
     name = f"<tspan>{escape(box.name)}</tspan> = " if box.name else ""
-    canvas.add(f'<text x="{px(text)}" y="{px(top + 14.0)}">{name}{box.data}</text>')
+    canvas.add(f'<text x="{px(text)}" y="{px(y - box.height / 2 + 14.0)}">{name}{box.data}</text>')
+
+
+def draw_gradient(canvas: Canvas, box: Box, x: float, y: float) -> None:
+    left, top = x - box.width / 2, y - box.height / 2
+    rule = left + box.glyph_width
     if box.tone.sign != "none":
         slant = SKEW if box.role == "input" else 0.0
         width = left + box.width - slant - rule - 2 * CHIP
         canvas.rectangle(rule + CHIP, top + ROW, width, ROW - CHIP, 2.5, f"chip {box.tone.name}")
-    canvas.text(text, top + 30.0, box.gradient, "gradient" if box.tone.sign != "none" else "waiting")
-    canvas.add("</g>")
-    edge = ROOT_EDGE + 1.0 if root else 1.0
-    canvas.cover((left - edge, top - edge), (left + box.width + edge, top + box.height + edge))
+    style = "gradient" if box.tone.sign != "none" else "waiting"
+    canvas.text(rule + PADDING, top + 30.0, box.gradient, style)
 
 
 CHIP = 2.5  # between a gradient's patch of colour and the box around it
@@ -170,7 +186,7 @@ def outline(role: str, x: float, y: float, width: float, height: float) -> str:
 # --- the legend, below the picture ---
 
 
-def _draw_legend(canvas: Canvas, pic: Picture) -> None:
+def draw_legend(canvas: Canvas, pic: Picture) -> None:
     """What shapes, colours and widths mean, of those that the picture has, in as many rows as its width asks for."""
     canvas.cover((canvas.left + LEGEND_WIDTH, canvas.bottom))
     left, y = canvas.left, canvas.bottom + LEGEND_ROW
