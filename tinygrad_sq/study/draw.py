@@ -15,6 +15,7 @@ from tinygrad_sq.study.picture import (
     SMALL_SIZE,
     Arrow,
     Box,
+    Cell,
     Picture,
     TooLargeError,
     picture,
@@ -138,16 +139,17 @@ def _nest(clusters: dict[tuple[str, ...], graphviz.Digraph], scope: tuple[str, .
 
 
 def _label(box: Box) -> str:
-    name = f"<b>{escape(box.name)}</b> = " if box.name else ""
     size = GLYPH_SIZE if box.role == "operation" else FONT_SIZE
-    width = round(box.glyph_width)
-    fill = FILL.get(box.tone.name, FILL[box.role])[0]
-    return (
-        '<<table border="0" cellborder="0" cellspacing="1" cellpadding="1"><tr>'
-        f'<td rowspan="2" width="{width}"><font point-size="{size}"><b>{escape(box.glyph)}</b></font></td>'
-        f'<td align="left">{name}{escape(box.data)}</td></tr>'
-        f'<tr><td align="left" bgcolor="{fill}">{escape(box.gradient)}</td></tr></table>>'
-    )
+    glyph = f'<font point-size="{size}"><b>{escape(box.glyph)}</b></font>'
+    left = f'<td rowspan="{len(box.rows)}" width="{round(box.glyph_width)}">{glyph}</td>'
+    rows = "</tr><tr>".join("".join(_cell(box, cell) for cell in row) for row in box.rows)
+    return f'<<table border="0" cellborder="0" cellspacing="1" cellpadding="1"><tr>{left}{rows}</tr></table>>'
+
+
+def _cell(box: Box, cell: Cell) -> str:
+    name = f"<b>{escape(cell.name)}</b> = " if cell.name else ""
+    fill = f' bgcolor="{FILL.get(cell.tone.name, FILL[box.role])[0]}"' if cell.tone else ""
+    return f'<td align="left"{fill}>{name}{escape(cell.text)}</td>'
 
 
 def _add_arrow(graph: graphviz.Digraph, pic: Picture, arrow: Arrow, door: bool, tailport: str, headport: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Iterable
 from typing import NamedTuple
 from unicodedata import east_asian_width
 
@@ -34,24 +35,69 @@ class Tone(NamedTuple):
         return f"{self.sign}{self.step or ''}"
 
 
+class Cell(NamedTuple):
+    """`name = text`, or text alone. A gradient has a tone, and lies on a patch of that colour."""
+
+    text: str
+    name: str = ""
+    tone: Tone | None = None
+
+    @property
+    def width(self) -> float:
+        caption = f"{self.name} = {self.text}" if self.name else self.text
+        return text_width(caption, FONT_SIZE, bold=bool(self.name)) + 2 * PADDING
+
+
 class Box(NamedTuple):
-    """A value: its glyph (of an operation) or name (of a leaf), `name = data`, `∇ grad`."""
+    """A value, or a part of the graph: its glyph (an operation's symbol, a name), and to the right of it rows of cells.
+
+    The rows of a value: `name = data`, `∇ grad`.
+    """
 
     role: str
     glyph: str
-    name: str
-    data: str
-    gradient: str
-    tone: Tone
+    rows: tuple[tuple[Cell, ...], ...]
     scope: tuple[str, ...]
     tooltip: str
     glyph_width: float
-    width: float
-    height: float
+    columns: tuple[float, ...]  # the widths of the cells
+
+    @property
+    def name(self) -> str:
+        return self.rows[0][0].name
+
+    @property
+    def data(self) -> str:
+        return self.rows[0][0].text
+
+    @property
+    def gradient(self) -> str:
+        return self.rows[-1][0].text
+
+    @property
+    def tone(self) -> Tone:
+        return self.rows[-1][0].tone or Tone("none")
+
+    @property
+    def width(self) -> float:
+        return self.glyph_width + sum(self.columns)
+
+    @property
+    def height(self) -> float:
+        return ROW * len(self.rows) + 2.0
 
     @property
     def kind(self) -> tuple[str, ...]:
         return (self.role, *self.scope[:1], *([self.glyph] if self.role == "operation" else []))
+
+
+def box(
+    role: str, glyph: str, rows: tuple[tuple[Cell, ...], ...], scope: tuple[str, ...], tooltip: str, size: float
+) -> Box:
+    """A box with room for its glyph, of that font size, and for its cells."""
+    left = text_width(glyph, size, bold=True) + 2 * PADDING
+    columns = tuple([max(cell.width for cell in column) for column in zip(*rows)])
+    return Box(role, glyph, rows, scope, tooltip, left, columns)
 
 
 class Arrow(NamedTuple):
@@ -81,6 +127,11 @@ class Picture(NamedTuple):
     arrows: list[Arrow]
     groups: dict[str, tuple[str, ...]]  # the cluster of each scope, scopes before those inside them
     largest: float | None
+    title: str
+    description: str
+    notes: tuple[str, ...]  # what the legend says beside shapes and colours
+    stacks: tuple[tuple[int, ...], ...] = ()  # boxes that stand one below the other, in this order
+    root: bool = True  # whether the last box is that of the root
 
 
 def picture(root: Value, force: bool = False) -> Picture:
@@ -93,22 +144,33 @@ def picture(root: Value, force: bool = False) -> Picture:
             f"the graph has {len(order):,} values and a picture at most {LARGEST:,}: draw an inner value, or a smaller "
             "net or batch; force=True draws it all the same"
         )
-    # ∂root/∂root is 1 as soon as backward has run: 0 means that it has not.
-    largest = _largest(order) if root.grad else None
+    largest = largest_gradient(order, root)
     index = {node: i for i, node in enumerate(order)}
     arrows = [
-        _arrow(index[arg], i, k, arg, node, local, largest)
+        arrow(index[arg], i, k, arg, node, local, largest)
         for i, node in enumerate(order)
         for k, (arg, local) in enumerate(zip(node.args, node.partials))
         if isinstance(arg, Value)
     ]
-    scopes = dict.fromkeys(node.scope[:depth] for node in order for depth in range(1, len(node.scope) + 1))
-    groups = {f"cluster{k}": scope for k, scope in enumerate(scopes)}
-    boxes = _aligned([_box(node, largest) for node in order])
-    return Picture(boxes, arrows, groups, largest)
+    boxes = aligned([value_box(node, largest) for node in order])
+    name = boxes[-1].name or boxes[-1].glyph
+    words = f"{_description(boxes)} {gradients_in_words(largest)}"
+    return Picture(boxes, arrows, clusters(order), largest, f"Computation graph of {name}", words, ON_ARROWS)
 
 
-def _largest(order: list[Value]) -> float:
+ON_ARROWS = ("on an arrow: × local derivative", "its colour and width: upstream × local")
+
+
+def clusters(parts: Iterable[Value | Box]) -> dict[str, tuple[str, ...]]:
+    """A name for the cluster of each scope in which something stands."""
+    scopes = dict.fromkeys(part.scope[:depth] for part in parts for depth in range(1, len(part.scope) + 1))
+    return {f"cluster{k}": scope for k, scope in enumerate(scopes)}
+
+
+def largest_gradient(order: list[Value], root: Value) -> float | None:
+    """The size of the largest gradient or contribution in the graph; None if backward has not run from the root."""
+    if not root.grad:  # ∂root/∂root is 1 as soon as backward has run
+        return None
     sizes = [abs(node.grad) for node in order]
     sizes += [abs(node.grad * local) for node in order for local in node.partials if local is not None]
     return max((size for size in sizes if 0.0 < size < math.inf), default=1.0)
@@ -127,47 +189,32 @@ def tone(x: float, largest: float) -> Tone:
 # --- boxes and arrows ---
 
 
-def _box(node: Value, largest: float | None) -> Box:
-    role = _role(node)
+def value_box(node: Value, largest: float | None) -> Box:
+    role = role_of(node)
     name = shown(node.label)
-    if node.op:
-        glyph, glyph_width = _glyph(node), GLYPH_SIZE
-    else:
-        glyph, glyph_width, name = name or role, FONT_SIZE, ""
-    data = short(node.data)
-    gradient = "∇ not yet" if largest is None else f"∇ {signed(node.grad)}"
-    caption = f"{name} = {data}" if name else data
-    left = text_width(glyph, glyph_width, bold=True) + 2 * PADDING
-    right = max(text_width(caption, FONT_SIZE, bold=bool(name)), text_width(gradient, FONT_SIZE)) + 2 * PADDING
-    return Box(
-        role=role,
-        glyph=glyph,
-        name=name,
-        data=data,
-        gradient=gradient,
-        tone=Tone("none") if largest is None else tone(node.grad, largest),
-        scope=node.scope,
-        tooltip=_node_tooltip(node, role, largest),
-        glyph_width=left,
-        width=left + right,
-        height=2 * ROW + 2,
-    )
+    glyph = glyph_of(node) if node.op else name or role
+    rows = ((Cell(short(node.data), name if node.op else ""),), (gradient_cell(node.grad, largest),))
+    tooltip = _node_tooltip(node, role, largest)
+    return box(role, glyph, rows, node.scope, tooltip, GLYPH_SIZE if node.op else FONT_SIZE)
 
 
-def _aligned(boxes: list[Box]) -> list[Box]:
+def gradient_cell(gradient: float, largest: float | None) -> Cell:
+    if largest is None:
+        return Cell("∇ not yet", tone=Tone("none"))
+    return Cell(f"∇ {signed(gradient)}", tone=tone(gradient, largest))
+
+
+def aligned(boxes: list[Box]) -> list[Box]:
     """The boxes of one kind in one group, made equally wide, so that they line up."""
     left: dict[tuple[str, ...], float] = {}
-    right: dict[tuple[str, ...], float] = {}
+    columns: dict[tuple[str, ...], tuple[float, ...]] = {}
     for box in filter(lambda box: box.scope, boxes):
         left[box.kind] = max(left.get(box.kind, 0.0), box.glyph_width)
-        right[box.kind] = max(right.get(box.kind, 0.0), box.width - box.glyph_width)
-    return [
-        box._replace(glyph_width=left[box.kind], width=left[box.kind] + right[box.kind]) if box.scope else box
-        for box in boxes
-    ]
+        columns[box.kind] = tuple(map(max, box.columns, columns.get(box.kind, box.columns)))
+    return [box._replace(glyph_width=left[box.kind], columns=columns[box.kind]) if box.scope else box for box in boxes]
 
 
-def _arrow(
+def arrow(
     tail: int, head: int, operand: int, arg: Value, node: Value, local: float | None, largest: float | None
 ) -> Arrow:
     where = f"∂{reference(node)} / ∂{reference(arg)}"
@@ -186,7 +233,7 @@ def _arrow(
     )
 
 
-def _role(node: Value) -> str:
+def role_of(node: Value) -> str:
     if node.op:
         return "operation"
     if isinstance(node, Parameter):
@@ -194,7 +241,7 @@ def _role(node: Value) -> str:
     return "target" if node.scope[:1] == ("target",) else "input"
 
 
-def _glyph(node: Value) -> str:
+def glyph_of(node: Value) -> str:
     """The row's symbol, with the constants among its operands where they stand in the formula: `× 2`, `1 ÷`, `x²`."""
     assert node.op
     symbol: str = node.op.symbol
@@ -291,15 +338,18 @@ def _advance(character: str) -> float:
     return 0.88 if character in "mwMW@%Σ…" else 0.70 if character.isupper() or not character.isascii() else 0.54
 
 
-def description(picture: Picture) -> str:
-    """The picture in a sentence or two, for those who cannot see it."""
-    root = picture.boxes[-1]
-    roles = Counter(box.role for box in picture.boxes)
+def _description(boxes: list[Box]) -> str:
+    """The picture in a sentence, for those who cannot see it."""
+    root = boxes[-1]
+    roles = Counter(box.role for box in boxes)
     parts = ", ".join(f"{n} {role}{'s' * (n > 1)}" for role, n in roles.items())
-    sentence = f"{root.name or root.glyph} = {root.data}, at the end of a graph of {parts}."
-    if picture.largest is None:
-        return f"{sentence} Backward has not run yet, so gradients are not shown."
+    return f"{root.name or root.glyph} = {root.data}, at the end of a graph of {parts}."
+
+
+def gradients_in_words(largest: float | None) -> str:
+    if largest is None:
+        return "Backward has not run yet, so gradients are not shown."
     return (
-        f"{sentence} Each box shows its gradient and each arrow a local derivative; the largest gradient or "
-        f"contribution is {short(picture.largest)} in size."
+        "Each box shows its gradient and each arrow a local derivative; the largest gradient or contribution is "
+        f"{short(largest)} in size."
     )

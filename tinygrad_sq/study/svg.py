@@ -15,9 +15,9 @@ from tinygrad_sq.study.picture import (
     SMALL_SIZE,
     Arrow,
     Box,
+    Cell,
     Picture,
     Tone,
-    description,
     short,
     shown,
     text_width,
@@ -65,13 +65,12 @@ def render(pic: Picture, layout: Layout) -> str:
     for arrow, route in zip(pic.arrows, layout.routes):
         draw_arrow(canvas, arrow, route)
     for i, (box, (x, y)) in enumerate(zip(pic.boxes, layout.boxes)):
-        draw_box(canvas, box, x, y, root=i == len(pic.boxes) - 1)
+        draw_box(canvas, box, x, y, root=pic.root and i == len(pic.boxes) - 1)
     for arrow, route in zip(pic.arrows, layout.routes):
         if route.label:
             draw_local(canvas, arrow, *route.label)
     draw_legend(canvas, pic)
-    root = pic.boxes[-1]
-    return document(canvas, f"Computation graph of {root.name or root.glyph}", description(pic), css())
+    return document(canvas, pic.title, pic.description, css())
 
 
 def document(canvas: Canvas, title: str, words: str, style: str) -> str:
@@ -129,8 +128,8 @@ def draw_box(canvas: Canvas, box: Box, x: float, y: float, root: bool) -> None:
     """The box whose middle is (x, y)."""
     canvas.add(f'<g class="value"><title>{escape(box.tooltip)}</title>')
     draw_frame(canvas, box, x, y, root)
-    draw_data(canvas, box, x, y)
-    draw_gradient(canvas, box, x, y)
+    for k in range(len(box.rows)):
+        draw_row(canvas, box, x, y, k)
     canvas.add("</g>")
 
 
@@ -147,20 +146,33 @@ def draw_frame(canvas: Canvas, box: Box, x: float, y: float, root: bool) -> None
 
 
 def draw_data(canvas: Canvas, box: Box, x: float, y: float) -> None:
-    text = x - box.width / 2 + box.glyph_width + PADDING
-    name = f"<tspan>{escape(box.name)}</tspan> = " if box.name else ""
-    canvas.add(f'<text x="{px(text)}" y="{px(y - box.height / 2 + 14.0)}">{name}{box.data}</text>')
+    """The first row of a value's box."""
+    draw_row(canvas, box, x, y, 0)
 
 
 def draw_gradient(canvas: Canvas, box: Box, x: float, y: float) -> None:
-    left, top = x - box.width / 2, y - box.height / 2
-    rule = left + box.glyph_width
-    if box.tone.sign != "none":
-        slant = SKEW if box.role == "input" else 0.0
-        width = left + box.width - slant - rule - 2 * CHIP
-        canvas.rectangle(rule + CHIP, top + ROW, width, ROW - CHIP, 2.5, f"chip {box.tone.name}")
-    style = "gradient" if box.tone.sign != "none" else "waiting"
-    canvas.text(rule + PADDING, top + 30.0, box.gradient, style)
+    """The second row of a value's box."""
+    draw_row(canvas, box, x, y, 1)
+
+
+def draw_row(canvas: Canvas, box: Box, x: float, y: float, k: int) -> None:
+    left, top = x - box.width / 2 + box.glyph_width, y - box.height / 2 + ROW * k
+    slant = SKEW * (k + 1) / len(box.rows) if box.role == "input" else 0.0
+    *inner, last = box.columns
+    for cell, width in zip(box.rows[k], (*inner, last - slant)):
+        _draw_cell(canvas, cell, left, top, width)
+        left += width
+
+
+def _draw_cell(canvas: Canvas, cell: Cell, left: float, top: float, width: float) -> None:
+    style = ""
+    if cell.tone:
+        known = cell.tone.sign != "none"
+        style = f' class="{"gradient" if known else "waiting"}"'
+        if known:
+            canvas.rectangle(left + CHIP, top + CHIP, width - 2 * CHIP, ROW - CHIP, 2.5, f"chip {cell.tone.name}")
+    name = f"<tspan>{escape(cell.name)}</tspan> = " if cell.name else ""
+    canvas.add(f'<text{style} x="{px(left + PADDING)}" y="{px(top + 14.0)}">{name}{escape(cell.text)}</text>')
 
 
 CHIP = 2.5  # between a gradient's patch of colour and the box around it
@@ -205,7 +217,7 @@ def _legend_items(pic: Picture) -> list[tuple[Any, float]]:
     if pic.largest is not None:
         items += [_scale(pic.largest)]
         if pic.arrows:
-            items += [_words("on an arrow: × local derivative"), _words("its colour and width: upstream × local")]
+            items += map(_words, pic.notes)
     return items
 
 
