@@ -1,10 +1,10 @@
-"""Draws the sample pictures, docs/img/neuron.svg and docs/img/net.svg: run `python docs/pictures.py`."""
+"""Draws the sample pictures, docs/img/*.svg: run `python docs/pictures.py`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tinygrad_sq import MLP, Value, half_squared_error, scope, to_svg
+from tinygrad_sq import MLP, Value, animate, half_squared_error, scope, to_svg
 from tinygrad_sq.saving import write
 
 IMG = Path(__file__).parent / "img"
@@ -24,10 +24,10 @@ def neuron() -> Value:
     return a
 
 
-def net() -> Value:
-    """J of one sample (E1) for a 2-3-1 net, after backward."""
-    model = MLP(2, [3, 1], "tanh", "tanh", seed=3, init="glorot")
-    h = model(inputs(0.8, -0.5))
+def net(*x: float, hidden: int) -> Value:
+    """J of one sample (E1) for a net with one hidden layer and one output, after backward."""
+    model = MLP(len(x), [hidden, 1], "tanh", "tanh", seed=3, init="glorot")
+    h = model(inputs(*x))
     with scope("target"):
         y = Value(0.5, "y[0]")
     with scope("loss"):
@@ -38,5 +38,6 @@ def net() -> Value:
 
 
 if __name__ == "__main__":
-    for name, root in (("neuron", neuron()), ("net", net())):
+    for name, root in (("neuron", neuron()), ("net", net(0.8, -0.5, hidden=3))):
         write(str(IMG / f"{name}.svg"), to_svg(root))
+    animate(net(0.8, hidden=2), IMG / "backward.svg")

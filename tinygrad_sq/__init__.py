@@ -39,16 +39,18 @@ from tinygrad_sq.value import no_grad as no_grad
 from tinygrad_sq.value import scope as scope
 
 if TYPE_CHECKING:
+    from tinygrad_sq.study.animate import animate as animate
     from tinygrad_sq.study.draw import draw_dot as draw_dot
     from tinygrad_sq.study.draw import to_svg as to_svg
 else:
+    _STUDY = {"animate": "animate", "draw_dot": "draw", "to_svg": "draw"}
 
     def __getattr__(name):
         """Pictures are loaded when they are asked for: they need graphviz, and the engine needs nothing."""
-        if name in ("draw_dot", "to_svg"):
-            from tinygrad_sq.study import draw
+        if name in _STUDY:
+            from importlib import import_module
 
-            return getattr(draw, name)
+            return getattr(import_module(f"tinygrad_sq.study.{_STUDY[name]}"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -1,4 +1,4 @@
-"""The command `tinygrad-sq`: demo, train, predict, draw."""
+"""The command `tinygrad-sq`: demo, train, predict, draw, animate."""
 
 from __future__ import annotations
 
@@ -161,11 +161,18 @@ def _try_to_write(path: Path, make: Callable[[], str], what: str) -> None:
 
 
 def _graph_svg(root: Value) -> str:
-    from tinygrad_sq.study.dot import DotError
     from tinygrad_sq.study.draw import to_svg
 
-    try:
+    with _drawing():
         return to_svg(root)
+
+
+@contextmanager
+def _drawing() -> Iterator[None]:
+    from tinygrad_sq.study.dot import DotError
+
+    try:
+        yield
     except (DotError, ValueError) as error:  # no Graphviz; a graph too large to read
         raise UsageError(str(error)) from None
 
@@ -178,7 +185,7 @@ def _loss_svg(job: Job, history: History) -> str:
     return loss_svg(history.cost, history.validation, f"Learning to predict {job.encoding.target}")
 
 
-# --- predict and draw ---
+# --- predict, draw, animate ---
 
 
 def _predict(options: argparse.Namespace) -> None:
@@ -198,12 +205,27 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _draw(options: argparse.Namespace) -> None:
+    _write_picture(options, _graph_svg)
+
+
+def _animate(options: argparse.Namespace) -> None:
+    from tinygrad_sq.study.animate import animation
+
+    def picture(root: Value) -> str:
+        with _drawing():
+            return animation(root, seconds=options.seconds)
+
+    _write_picture(options, picture)
+
+
+def _write_picture(options: argparse.Namespace, picture: Callable[[Value], str]) -> None:
+    """Draw the formula, and print its value and its derivatives."""
     values = {name: Value(x, name) for name, x in options.values}
     root = evaluate(options.formula, values)
     if not isinstance(root, Value):
         raise UsageError(f"{options.formula} is the number {root!r}: there is no variable to differentiate it by")
     root.backward()
-    svg = _graph_svg(root)
+    svg = picture(root)
     with _writing(options.output):
         write(options.output, svg)
     print(f"{options.formula} = {root.data!r}")
@@ -274,14 +296,37 @@ def _parser() -> argparse.ArgumentParser:
         "draw",
         _draw,
         "Draw a formula as a computation graph, with its derivatives",
-        'Example: tinygrad-sq draw "tanh(w*x + b)" w=0.5 x=1 b=-0.2 -o graph.svg. A formula has names, numbers, '
-        "parentheses, + - * / **, and the functions of the table (sin, exp, relu, maximum(a, b), dot([a, b], [c, d]), "
-        "...); it is parsed and never executed.",
+        f"Example: tinygrad-sq draw {EXAMPLE} -o graph.svg. {FORMULA}",
     )
-    draw.add_argument("formula", metavar="FORMULA", help="in quotes; in parentheses if it begins with a minus sign")
-    draw.add_argument("values", nargs="*", type=_assignment, metavar="NAME=NUMBER", help="what each name stands for")
-    draw.add_argument("-o", "--output", default="graph.svg", metavar="FILE.svg", help="where to (default %(default)s)")
+    _add_formula(draw, "graph.svg")
+
+    animate = command(
+        "animate",
+        _animate,
+        "Draw the forward and the backward pass of a formula as an animation",
+        f"Example: tinygrad-sq animate {EXAMPLE} -o backward.svg. The SVG plays in any browser, and as an image in a "
+        f"README. {FORMULA}",
+    )
+    _add_formula(animate, "backward.svg")
+    seconds = _number(float, lambda x: 0.0 < x < math.inf, "a number above 0")
+    animate.add_argument(
+        "--seconds", type=seconds, default=1.5, metavar="S", help="for each step (default %(default)s)"
+    )
     return parser
+
+
+EXAMPLE = '"tanh(w*x + b)" w=0.5 x=1 b=-0.2'
+FORMULA = (
+    "A formula has names, numbers, parentheses, + - * / **, and the functions of the table (sin, exp, relu, "
+    "maximum(a, b), dot([a, b], [c, d]), ...); it is parsed and never executed."
+)
+
+
+def _add_formula(parser: argparse.ArgumentParser, output: str) -> None:
+    add = parser.add_argument
+    add("formula", metavar="FORMULA", help="in quotes; in parentheses if it begins with a minus sign")
+    add("values", nargs="*", type=_assignment, metavar="NAME=NUMBER", help="what each name stands for")
+    add("-o", "--output", default=output, metavar="FILE.svg", help="where to (default %(default)s)")
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
@@ -104,12 +105,15 @@ def draw_arrow(canvas: Canvas, arrow: Arrow, route: Route) -> None:
     dx, dy = tip[0] - x, tip[1] - y
     half = (1.6 + WIDTHS[arrow.tone.step] * 0.6) / math.hypot(dx, dy)
     wings = ((x - half * dy, y + half * dx), tip, (x + half * dy, y - half * dx))
-    path = "".join(f"M{_pair(start)}C{' '.join(map(_pair, curve))}" for start, *curve in route.strokes)
     canvas.add(
         f'<g class="arrow {arrow.tone.sign} w{arrow.tone.step}"><title>{escape(arrow.tooltip)}</title>'
-        f'<path d="{path}"/><polygon points="{" ".join(map(_pair, wings))}"/></g>'
+        f'<path d="{path(route)}"/><polygon points="{" ".join(map(_pair, wings))}"/></g>'
     )
     canvas.cover(tip, *(point for stroke in route.strokes for point in stroke))
+
+
+def path(route: Route) -> str:
+    return "".join(f"M{_pair(start)}C{' '.join(map(_pair, curve))}" for start, *curve in route.strokes)
 
 
 def _pair(point: tuple[float, float]) -> str:
@@ -136,23 +140,13 @@ def draw_box(canvas: Canvas, box: Box, x: float, y: float, root: bool) -> None:
 def draw_frame(canvas: Canvas, box: Box, x: float, y: float, root: bool) -> None:
     left, top = x - box.width / 2, y - box.height / 2
     for edge in (2 * ROOT_EDGE, 0.0) if root else (0.0,):
-        path = outline(box.role, x, y, box.width + edge, box.height + edge)
-        canvas.add(f'<path class="{box.role} outline" d="{path}"/>')
+        shape = outline(box.role, x, y, box.width + edge, box.height + edge)
+        canvas.add(f'<path class="{box.role} outline" d="{shape}"/>')
     rule = (left + box.glyph_width, top)
     canvas.add(f'<path class="{box.role} rule" d="M{_pair(rule)}V{px(top + box.height)}"/>')
     canvas.text(left + box.glyph_width / 2, y + 4.5, box.glyph, "glyph" if box.role == "operation" else "name")
     edge = ROOT_EDGE + 1.0 if root else 1.0
     canvas.cover((left - edge, top - edge), (left + box.width + edge, top + box.height + edge))
-
-
-def draw_data(canvas: Canvas, box: Box, x: float, y: float) -> None:
-    """The first row of a value's box."""
-    draw_row(canvas, box, x, y, 0)
-
-
-def draw_gradient(canvas: Canvas, box: Box, x: float, y: float) -> None:
-    """The second row of a value's box."""
-    draw_row(canvas, box, x, y, 1)
 
 
 def draw_row(canvas: Canvas, box: Box, x: float, y: float, k: int) -> None:
@@ -275,11 +269,15 @@ def css() -> str:
         ".arrow.none path{stroke-dasharray:4 3}",
         *(f".w{step} path{{stroke-width:{width}px}}" for step, width in enumerate(WIDTHS)),
     ]
-    light, dark = (_colour_rules(theme) for theme in (0, 1))
-    return "\n".join([*_scoped(rules), *_scoped(light), "@media (prefers-color-scheme:dark){", *_scoped(dark), "}"])
+    return "\n".join([*scoped(rules), *themed(_colour_rules)])
 
 
-def _scoped(rules: list[str]) -> list[str]:
+def themed(rules: Callable[[int], list[str]]) -> list[str]:
+    """The rules of the light theme (0), and where the reader prefers it of the dark one (1)."""
+    return [*scoped(rules(0)), "@media (prefers-color-scheme:dark){", *scoped(rules(1)), "}"]
+
+
+def scoped(rules: list[str]) -> list[str]:
     """A notebook puts pictures into its page, where a style sheet would apply to everything."""
     return [f".tinygrad-sq {rule}" for rule in rules]
 

@@ -1,0 +1,375 @@
+"""The forward and the backward pass as one animated SVG: the still picture, and when each of its parts appears.
+
+Everything moves by CSS, so that the file plays as an `<img>`, where no script runs. What has no animation at all, as
+where the reader's system asks for less motion, shows the end: the picture of `to_svg`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from html import escape
+from typing import NamedTuple
+
+from tinygrad_sq.graph import topological_order
+from tinygrad_sq.saving import write
+from tinygrad_sq.study import svg
+from tinygrad_sq.study.draw import layout
+from tinygrad_sq.study.layout import Layout
+from tinygrad_sq.study.picture import (
+    Picture,
+    Tone,
+    TooLargeError,
+    gradient_cell,
+    picture,
+    reference,
+    short,
+    text_width,
+)
+from tinygrad_sq.study.route import Route
+from tinygrad_sq.study.theme import FILL, STROKE
+from tinygrad_sq.value import NOTHING, Value, adjoints
+
+LARGEST = 250  # steps: some minutes to watch, and half a megabyte
+PAUSE = 5.0  # seconds at the end, before it all begins again
+RING = 9.0
+LEAST_WIDTH = 640.0
+LETTERS = 68  # the caption's letters are this many to a picture's width, so that they can be read when it is scaled
+
+
+def animate(root: Value, path: str | os.PathLike[str], *, seconds: float = 1.5, rankdir: str = "LR") -> None:
+    """Write an animated SVG of root's forward pass, value by value, and of its backward pass, operand by operand.
+
+    seconds  for each step; there is one for each operation, and one for each operand that gradient flows to
+    rankdir  as for `draw_dot`
+
+    It shows ∂root/∂v of this graph alone, whether or not backward has run, and changes no `grad`.
+    Raises ValueError for more than 250 steps, for seconds that are not above 0 and for another rankdir; DotError if
+    there is no Graphviz, or if it fails; OSError if the file cannot be written.
+    """
+    write(path, animation(root, seconds=seconds, rankdir=rankdir))
+
+
+def animation(root: Value, *, seconds: float = 1.5, rankdir: str = "LR") -> str:
+    """The text of the SVG that `animate` writes; arguments and errors as there."""
+    if not isinstance(root, Value):
+        raise TypeError(f"expected a Value to animate, got {type(root).__name__} {root!r:.60}")
+    if not 0.0 < seconds < math.inf:
+        raise ValueError(f"seconds, for each step, is a number above 0, got {seconds!r}")
+    nodes = [node for node in topological_order(root) if node.op]
+    size = len(nodes) + sum(local is not None for node in nodes for local in node.partials)
+    if size > LARGEST:
+        raise TooLargeError(
+            f"an animation has at most {LARGEST} steps, one for each operation and one for each operand, and this "
+            f"would have {size:,}: animate an inner value or a smaller net; to_svg draws it still"
+        )
+    graph, gradients = _graph_with_gradients(root)
+    pic = picture(graph)
+    steps = script(list(gradients), pic, gradients)
+    return _Film(pic, layout(pic, rankdir), steps, seconds).render()
+
+
+def _graph_with_gradients(root: Value) -> tuple[Value, dict[Value, float]]:
+    """A copy of the graph whose gradients are those of one backward pass, and these as `adjoints` has them."""
+    graph = deepcopy(root)
+    gradients = adjoints(graph)
+    for node, gradient in gradients.items():
+        node.grad = 0.0 if gradient is NOTHING else gradient
+    return graph, gradients
+
+
+# --- what happens, step by step ---
+
+
+class Step(NamedTuple):
+    """A moment of the animation, in words, and what it works out.
+
+    heading  which pass it belongs to, and where in it
+    names    its equation in names
+    numbers  the same in numbers
+    box      the box that gets a value, or a gradient
+    arrow    the arrow that the gradient flows along, if one does
+    total    the gradient of the box after this step, None in the forward pass
+    """
+
+    heading: str
+    names: str
+    numbers: str
+    box: int | None = None
+    arrow: int | None = None
+    total: float | None = None
+
+
+def script(order: list[Value], pic: Picture, gradients: dict[Value, float]) -> list[Step]:
+    """The leaves, each operation, the root's gradient, each operand's share of gradient, the end."""
+    return [*_forward(order), *_backward(order, pic, gradients), _end(order, pic)]
+
+
+def _forward(order: list[Value]) -> list[Step]:
+    operations = [i for i, node in enumerate(order) if node.op]
+    names = ", ".join(reference(node) for node in order if not node.op and node.label)
+    steps = [Step("forward", "the leaves are given", names)]
+    for k, i in enumerate(operations, 1):
+        node = order[i]
+        left = f"{reference(node)} = " if node.label else ""
+        steps.append(
+            Step(
+                f"forward {k} of {len(operations)}",
+                left + equation(node, in_numbers=False),
+                f"= {equation(node, in_numbers=True)} = {short(node.data)}",
+                i,
+            )
+        )
+    return steps
+
+
+def _backward(order: list[Value], pic: Picture, gradients: dict[Value, float]) -> list[Step]:
+    J = reference(order[-1])
+    into: dict[int, list[int]] = {i: [] for i in range(len(order))}
+    for k, arrow in enumerate(pic.arrows):
+        into[arrow.head].append(k)
+    flows: list[tuple[int, float, float]] = [
+        (k, gradients[order[i]], local)
+        for i in reversed(range(len(order)))
+        if gradients[order[i]] is not NOTHING
+        for k in into[i]
+        if (local := order[i].partials[pic.arrows[k].operand]) is not None
+    ]
+    count = [sum(pic.arrows[k].tail == i for k, _, _ in flows) for i in range(len(order))]
+    got = [0] * len(order)
+    total = [NOTHING] * len(order)
+    steps = [Step("backward", f"∂{J}/∂{J} = 1", f"it begins at {J}, and goes back along every arrow", len(order) - 1)]
+    steps[0] = steps[0]._replace(total=1.0)
+    for n, (k, upstream, local) in enumerate(flows, 1):
+        i, head = pic.arrows[k].tail, pic.arrows[k].head
+        v, user = reference(order[i]), reference(order[head])
+        contribution = upstream * local
+        before, total[i] = total[i], total[i] + contribution
+        got[i] += 1
+        share = f"contribution {got[i]} of {count[i]} to ∂{J}/∂{v}"
+        numbers = f"upstream {short(upstream)} × local {_bracketed(local)} = {short(contribution)}"
+        if count[i] > 1:
+            numbers += f",   sum {short(before)} + {_bracketed(contribution)} = {short(total[i])}"
+        steps.append(
+            Step(
+                f"backward {n} of {len(flows)}: {share}",
+                f"∂{J}/∂{v} += ∂{J}/∂{user} × ∂{user}/∂{v}",
+                numbers,
+                i,
+                k,
+                total[i],
+            )
+        )
+    return steps
+
+
+def _end(order: list[Value], pic: Picture) -> Step:
+    J = reference(order[-1])
+    return Step("done", f"∂{J}/∂v for each of {len(order)} values v, in one pass back", "")
+
+
+def equation(node: Value, in_numbers: bool) -> str:
+    """The operation that made a value, on the names of its operands, or on their numbers."""
+    assert node.op
+    operands = [_operand(arg, in_numbers) for arg in node.args]
+    if isinstance(node.op.text, str):
+        return node.op.text.format(*operands)
+    if node.op.products is None:
+        text: str = node.op.text(*operands)
+        return text
+    pairs, rest = node.op.products(*operands)
+    terms = [str(y) if x == 1.0 else f"{x:2}·{y:2}" for x, y in pairs]
+    return " + ".join([*terms, f"{rest:1}"] if isinstance(rest, str) and rest != "0" else terms)
+
+
+class _Operand(str):
+    """A name or a number in an equation; a negative number gets parentheses where it is not the only operand."""
+
+    def __format__(self, least: str) -> str:
+        return f"({self!s})" if least and self.startswith("−") else str(self)
+
+
+def _operand(arg: Value | float, in_numbers: bool) -> _Operand:
+    if not isinstance(arg, Value):
+        return _Operand(short(arg))
+    return _Operand(short(arg.data) if in_numbers else reference(arg))
+
+
+def _bracketed(x: float) -> str:
+    return f"{_Operand(short(x)):2}"
+
+
+# --- when it happens ---
+
+
+class Timeline:
+    """The moments of an animation that begins again and again, and the CSS of all that appears and vanishes in it."""
+
+    def __init__(self, steps: int, seconds: float) -> None:
+        self.steps = steps
+        self.seconds = seconds
+        self.running = (steps - 1) * seconds
+        self.length = self.running + PAUSE
+        self.fade = min(0.25, seconds / 4)
+        self.frames: dict[str, str] = {}
+
+    def during(self, first: int, after: int | None = None, flow: int = 0) -> str:
+        """The class of what is seen from step `first` until step `after` begins, to the end if that is None.
+
+        With `flow` its dashes move meanwhile: 1 along the path, -1 against it.
+        """
+        last = self.steps if after is None else after
+        name = f"t{first}-{last}{' ab'[flow].strip()}"
+        begin, end = first * self.seconds, last * self.seconds
+        at_first, moved = (f";stroke-dashoffset:{x}" if flow else "" for x in (0, -48 * flow))
+        frames = "0%{opacity:1}"
+        if first:
+            frames = f"0%,{self.percent(begin)}{{opacity:0{at_first}}}{self.percent(begin + self.fade)}{{opacity:1}}"
+        if last < self.steps:
+            frames += (
+                f"{self.percent(end - self.fade / 8)}{{opacity:1{moved}}}{self.percent(end)},to{{opacity:0{moved}}}"
+            )
+        self.frames[name] = frames
+        return f"timed {name}" if last == self.steps else f"timed {name} past"
+
+    def percent(self, time: float) -> str:
+        return f"{100.0 * time / self.length:.3f}%"
+
+    def css(self) -> list[str]:
+        """All of it, for who has not asked for less motion; without it, what is there in the end."""
+        return [
+            ".past{opacity:0}",
+            "@media (prefers-reduced-motion:no-preference){",
+            f".timed{{animation:{self.length:g}s linear infinite}}",
+            f".progress{{transform-box:fill-box;animation:progress {self.length:g}s linear infinite}}",
+            f"@keyframes progress{{0%{{transform:scaleX(0)}}{self.percent(self.running)},to{{transform:none}}}}",
+            *(f".{name}{{animation-name:{name}}}@keyframes {name}{{{f}}}" for name, f in self.frames.items()),
+            "}",
+        ]
+
+
+# --- how it looks ---
+
+
+class _Film:
+    """The parts of a picture, drawn one by one, each for the time in which it is seen."""
+
+    def __init__(self, pic: Picture, where: Layout, steps: list[Step], seconds: float) -> None:
+        self.pic, self.where, self.steps = pic, where, steps
+        self.canvas = svg.Canvas()
+        self.time = Timeline(len(steps), seconds)
+        self.computed = {step.box: k for k, step in enumerate(steps) if step.total is None}
+        self.flowed = {step.arrow: k for k, step in enumerate(steps)}
+
+    def render(self) -> str:
+        for scope, (a, b) in self.where.groups.items():
+            svg.draw_group(self.canvas, scope, a, b)
+        for k in range(len(self.pic.arrows)):
+            self._draw_arrow(k)
+        for i in range(len(self.pic.boxes)):
+            self._draw_box(i)
+        for arrow, route in zip(self.pic.arrows, self.where.routes):
+            if route.label:
+                with self._during(self.computed[arrow.head]):
+                    svg.draw_local(self.canvas, arrow, *route.label)
+        svg.draw_legend(self.canvas, self.pic)
+        self._draw_captions()
+        root = self.pic.boxes[-1]
+        title = f"Forward and backward pass of {root.name or root.glyph}"
+        style = "\n".join([svg.css(), *svg.scoped(SHAPES), *svg.themed(_colours), *self.time.css()])
+        return svg.document(self.canvas, title, self._words(), style)
+
+    @contextmanager
+    def _during(self, first: int, after: int | None = None) -> Iterator[None]:
+        self.canvas.add(f'<g class="{self.time.during(first, after)}">')
+        yield
+        self.canvas.add("</g>")
+
+    def _draw_arrow(self, k: int) -> None:
+        """Grey, and in its colour once gradient has flowed along it. Dashes move along it as its operand is used, and
+        back as gradient flows."""
+        arrow, route = self.pic.arrows[k], self.where.routes[k]
+        quiet = arrow if arrow.tone.sign == "none" else arrow._replace(tone=Tone("zero"))
+        svg.draw_arrow(self.canvas, quiet, route)
+        used = self.computed[arrow.head]
+        self._draw_pulse(route, "zero", self.time.during(used, used + 1, flow=1))
+        if k in self.flowed:
+            flowed = self.flowed[k]
+            with self._during(flowed):
+                svg.draw_arrow(self.canvas, arrow, route)
+            self._draw_pulse(route, arrow.tone.sign, self.time.during(flowed, flowed + 1, flow=-1))
+
+    def _draw_pulse(self, route: Route, sign: str, style: str) -> None:
+        self.canvas.add(f'<g class="arrow {sign}"><path class="pulse {style}" d="{svg.path(route)}"/></g>')
+
+    def _draw_box(self, i: int) -> None:
+        box, (x, y) = self.pic.boxes[i], self.where.boxes[i]
+        for k, step in enumerate(self.steps):
+            if step.box == i:
+                ring = svg.outline(box.role, x, y, box.width + RING, box.height + RING)
+                self.canvas.add(f'<path class="ring {self.time.during(k, k + 1)}" d="{ring}"/>')
+        self.canvas.add(f'<g class="value"><title>{escape(box.tooltip)}</title>')
+        svg.draw_frame(self.canvas, box, x, y, root=i == len(self.pic.boxes) - 1)
+        with self._during(self.computed.get(i, 0)):
+            svg.draw_row(self.canvas, box, x, y, 0)
+        sums = [(k, step.total) for k, step in enumerate(self.steps) if step.box == i and step.total is not None]
+        sums = sums or [(len(self.steps) - 1, 0.0)]  # no gradient flows to it, which is known in the end
+        for (k, total), after in zip(sums, [*(k for k, _ in sums[1:]), None]):
+            with self._during(k, after):
+                rows = (box.rows[0], (gradient_cell(total, self.pic.largest),))
+                svg.draw_row(self.canvas, box._replace(rows=rows), x, y, 1)
+        self.canvas.add("</g>")
+
+    def _draw_captions(self) -> None:
+        """Above the picture: how far it has come, and the equation of the step."""
+        canvas = self.canvas
+        canvas.cover((canvas.left + LEAST_WIDTH, canvas.bottom))
+        left, width = canvas.left, canvas.right - canvas.left
+        size = width / LETTERS
+        bottom = canvas.top - 1.5 * size
+        for k, step in enumerate(self.steps):
+            with self._during(k, k + 1):
+                for row, style in enumerate(("numbers", "names", "heading")):
+                    text = _fitting(getattr(step, style), size, width)
+                    canvas.add(
+                        f'<text class="{style}" x="{svg.px(left)}" y="{svg.px(bottom - 1.5 * row * size)}" '
+                        f'style="font-size:{svg.px(size)}px">{escape(text)}</text>'
+                    )
+        top = bottom - 4.6 * size
+        bar = f'x="{svg.px(left)}" y="{svg.px(top)}" width="{svg.px(width)}" height="{svg.px(size / 4)}"'
+        canvas.add(f'<rect class="bar track" {bar}/><rect class="bar progress" {bar}/>')
+        canvas.cover((left, top))
+
+    def _words(self) -> str:
+        forward = sum(step.total is None for step in self.steps) - 2
+        return (
+            f"An animation of {len(self.steps)} steps, again and again: {forward} operations forward, then "
+            f"{len(self.flowed) - 1} products of an upstream gradient and a local derivative, each added to the "
+            f"gradient of an operand. In the end: {self.pic.description}"
+        )
+
+
+def _fitting(text: str, size: float, width: float) -> str:
+    """As much of the text as there is room for."""
+    while text_width(text, size, bold=True) > width:
+        text = f"{text[:-2]}…"
+    return text
+
+
+SHAPES = [
+    ".names{font-weight:bold}",
+    ".arrow .pulse{stroke-width:5px;stroke-dasharray:3 9;stroke-linecap:round}",
+    ".ring{fill:none;stroke-width:2.5px}",
+    ".track{opacity:.25}",
+]
+
+
+def _colours(theme: int) -> list[str]:
+    return [
+        f".heading{{fill:{FILL['muted'][theme]}}}",
+        f".ring{{stroke:{FILL['ink'][theme]}}}",
+        f".bar{{fill:{STROKE['pos'][theme]}}}",
+    ]
