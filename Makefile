@@ -17,6 +17,7 @@ demo: $(VENV)/plot.stamp
 test: $(VENV)/test.stamp
 	command -v dot >/dev/null || { apt-get update -qq && apt-get install -y -qq graphviz >/dev/null; }
 	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium >/dev/null; }
+	command -v node >/dev/null || { apt-get update -qq && apt-get install -y -qq nodejs >/dev/null; }
 	$(PY) -m pytest -n auto --cov --cov-report=term-missing:skip-covered
 
 lint: $(VENV)/lint.stamp $(VENV)/test.stamp
