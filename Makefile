@@ -2,7 +2,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: demo test lint bench mutants clean
+.PHONY: demo test lint docs bench mutants clean
 
 $(PY):
 	python3 -m venv $(VENV)
@@ -24,6 +24,10 @@ lint: $(VENV)/lint.stamp $(VENV)/test.stamp
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
+
+docs: $(VENV)/docs.stamp
+	$(PY) -m sphinx -q -W --keep-going docs build/docs
+	@echo "open build/docs/index.html"
 
 bench: $(PY)
 	$(PY) benchmarks/run.py

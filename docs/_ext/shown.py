@@ -1,0 +1,129 @@
+"""The directives `shown` and `answer`: what the code of a page makes, and answers that open when they are asked for.
+
+The Python blocks above a `shown` run in one session, as the tests run them. So a picture is that of the code that the
+reader sees, and cannot be of another day.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import hashlib
+import io
+import re
+import tempfile
+from html import escape
+from pathlib import Path
+from typing import Any, ClassVar
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+from sphinx.util.typing import ExtensionMetadata
+
+from tinygrad_sq.saving import write
+from tinygrad_sq.table import rows
+
+BLOCK = re.compile(r"^```(python|pycon)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+WORDS = {
+    "en": {"answer": "Answer", "page": "Open it in a page of its own"},
+    "zh": {"answer": "答案", "page": "单独打开此页"},
+}
+_ROWS = dict(rows)
+
+
+class Session:
+    """The Python of one page, run as far as it is needed."""
+
+    def __init__(self, page: Path) -> None:
+        self.text = page.read_text(encoding="utf-8")
+        self.done = 0
+        self.names: dict[str, Any] = {"__name__": "__main__"}
+        rows.clear()
+        rows.update(_ROWS)  # a page may have added rows of its own
+
+    def run_to(self, line: int) -> None:
+        for block in BLOCK.finditer(self.text, self.done):
+            if self.text.count("\n", 0, block.start()) >= line:
+                break
+            language, source = block.groups()
+            examples = doctest.DocTestParser().get_examples(source) if language == "pycon" else []
+            for part in [example.source for example in examples if not example.exc_msg] or [source]:
+                exec(part, self.names)
+            self.done = block.end()
+
+
+def quietly(session: Session, line: int, expression: str) -> Any:
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
+        session.run_to(line)
+        return eval(expression, session.names)
+
+
+class Shown(SphinxDirective):
+    """An expression's value, as a notebook shows it. The content is the caption, and what a screen reader says."""
+
+    required_arguments = 1
+    final_argument_whitespace = True
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        caption = nodes.caption("", "", *self.parse_inline(" ".join(self.content), lineno=self.lineno)[0])
+        figure = nodes.figure(
+            "", nodes.raw("", self.html(self.value(), caption.astext()), format="html"), classes=["shown"]
+        )
+        if self.content:
+            figure += caption
+        return [figure]
+
+    def value(self) -> Any:
+        document = self.env.current_document
+        if "session" not in document:
+            document["session"] = Session(Path(self.env.doc2path(self.env.docname)))
+        try:
+            return quietly(document["session"], self.lineno, self.arguments[0])
+        except Exception as error:
+            raise self.error(f"{type(error).__name__}: {error}") from error
+
+    def html(self, value: Any, words: str) -> str:
+        if hasattr(value, "_repr_svg_"):
+            value = value._repr_svg_()
+        if isinstance(value, str) and "<svg" in value[:400]:
+            return self.picture(value, words)
+        if hasattr(value, "_repr_html_"):
+            return f'<div class="scroll">{value._repr_html_()}</div>'
+        return f"<pre>{escape(str(value))}</pre>"
+
+    def picture(self, svg: str, words: str) -> str:
+        _, _, width, height = map(float, re.search(r'viewBox="([^"]+)"', svg)[1].split())  # type: ignore[index]
+        name = f"{hashlib.sha256(svg.encode()).hexdigest()[:16]}.svg"
+        folder = Path(self.env.app.outdir) / "_made"
+        folder.mkdir(parents=True, exist_ok=True)
+        write(folder / name, svg)
+        url = "../" * self.env.docname.count("/") + f"_made/{name}"
+        return (
+            f'<div class="scroll"><a href="{url}"><img src="{url}" alt="{escape(words)}" width="{width:.0f}" '
+            f'height="{height:.0f}" style="min-width: {0.8 * width:.0f}px"></a></div>'
+        )
+
+
+class Answer(SphinxDirective):
+    """An answer that the reader opens."""
+
+    has_content = True
+    option_spec: ClassVar = {"title": directives.unchanged}
+
+    def run(self) -> list[nodes.Node]:
+        title = self.options.get("title", words(self.env.docname)["answer"])
+        start = nodes.raw("", f'<details class="answer"><summary>{escape(title)}</summary>', format="html")
+        return [start, *self.parse_content_to_nodes(), nodes.raw("", "</details>", format="html")]
+
+
+def words(docname: str) -> dict[str, str]:
+    return WORDS["zh" if docname.startswith("zh/") else "en"]
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    app.add_directive("shown", Shown)
+    app.add_directive("answer", Answer)
+    return {"parallel_read_safe": False, "parallel_write_safe": True}
