@@ -22,6 +22,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "docstrings",
     "equations",
+    "languages",
     "mathml",
     "modules",
     "rows",

@@ -1,4 +1,4 @@
-"""The documentation site builds without a warning, needs no network."""
+"""The documentation site builds without a warning, needs no network, and says the same in both languages."""
 
 from __future__ import annotations
 
@@ -159,12 +159,35 @@ def test_docstrings_become_markup() -> None:
 
 # --- the tutorial ---
 
-TUTORIALS = (DOCS / "tutorial.md",)
+TUTORIALS = DOCS / "tutorial.md", DOCS / "zh" / "tutorial.md"
 LABELS = {"E1", "E2", "E3", "E4W", "E4b", "E5a", "E5b", "E5c", "E5", "E6a", "E6b", "E6c", "E6d", "E6", "E7W", "E7b"}
+
+
+def skeleton(text: str) -> list[str]:
+    """A tutorial without its words: depth of headings, code, equations and what is shown, in their order."""
+    blocks = re.compile(
+        r"^(?:(#+) [^\n]*|(```(?:python|pycon)\n.*?^```$)|(```\{\w+\}[^\n]*)|(\$\$.*?\$\$)|(:::\{\w+\}))", re.M | re.S
+    )
+    return ["".join(filter(None, match.groups())) for match in blocks.finditer(text)]
+
+
+def formulas(text: str) -> list[set[str]]:
+    """The formulas within the text, section by section; languages may differ in their order."""
+    return [set(re.findall(r"(?<!\$)\$[^$\n]+\$(?!\$)", section)) for section in text.split("\n## ")]
 
 
 def equations_of(text: str) -> dict[str, str]:
     return dict(re.findall(r"^```\{equation\} (\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+
+
+def test_both_tutorials_are_one() -> None:
+    """The tutorial in Chinese has the sections, the code, the equations and the pictures of that in English."""
+    english, chinese = (page.read_text(encoding="utf-8") for page in TUTORIALS)
+    assert skeleton(chinese) == skeleton(english)
+    assert "##" in skeleton(english)
+    assert "```{equation} E5" in skeleton(english)
+    assert formulas(chinese) == formulas(english)
+    assert equations_of(chinese) == equations_of(english)
 
 
 def test_the_tutorial_has_every_equation() -> None:

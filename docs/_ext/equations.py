@@ -18,6 +18,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from docutils import nodes
 from docutils.parsers.rst import directives
+from languages import words
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
@@ -25,10 +26,6 @@ from sphinx.util.typing import ExtensionMetadata
 
 ROOT = Path(__file__).parents[2]
 PROOFS = "tests/test_proofs.py"
-WORDS = {
-    "en": {"computed": "computed in", "proven": "proven by", "line": "{file}, line {line}"},
-    "zh": {"computed": "计算：", "proven": "证明：", "line": "{file} 第 {line} 行"},
-}
 
 
 class Source(NamedTuple):
@@ -97,10 +94,10 @@ class Equation(SphinxDirective):
         return in_package(self.env, name.strip(), start.strip())
 
     def evidence(self, label: str, code: list[Source], proof: Source) -> list[nodes.Node]:
-        words = WORDS["zh" if self.env.docname.startswith("zh/") else "en"]
-        places = [words["line"].format(file=source.file, line=source.line) for source in code]
-        computed = f"{words['computed']} {', '.join(places)} · " if code else ""
-        summary = escape(f"{computed}{words['proven']} test_{label}")
+        say = words(self.env.docname)
+        places = [say["line"].format(file=source.file, line=source.line) for source in code]
+        computed = f"{say['computed']} {', '.join(places)} · " if code else ""
+        summary = escape(f"{computed}{say['proven']} test_{label}")
         return [
             raw(f'<details class="evidence"><summary>{summary}</summary>'),
             *[listing(source, hl_lines=[source.line - source.first + 1]) for source in code],

@@ -30,7 +30,7 @@ class Rows(SphinxDirective):
             "",
             cell(nodes.literal(op.name, op.name)),
             cell(nodes.math(formula, formula)) if formula else cell(),
-            cell(*[line for latex in partials for line in (nodes.math(latex, latex), nodes.Text(" "))]),
+            nodes.entry("", *[nodes.paragraph("", "", nodes.math(latex, latex)) for latex in partials]),
             cell(nodes.Text((op.__doc__ or "").partition(": ")[2])),
             ids=[name],
         )

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import directives
+from languages import words
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
@@ -26,24 +27,30 @@ from tinygrad_sq.saving import write
 from tinygrad_sq.table import rows
 
 BLOCK = re.compile(r"^```(python|pycon)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-WORDS = {
-    "en": {"answer": "Answer", "page": "Open it in a page of its own"},
-    "zh": {"answer": "答案", "page": "单独打开此页"},
-}
+FILE = re.compile(r"[\w-]+\.(svg|html)")
+VIEW_BOX = re.compile(r'viewBox="\S+ \S+ (\S+) (\S+)"')
 _ROWS = dict(rows)
 
 
 class Session:
-    """The Python of one page, run as far as it is needed."""
+    """The Python of one page, run as far as it is needed, in a folder of its own."""
 
     def __init__(self, page: Path) -> None:
         self.text = page.read_text(encoding="utf-8")
         self.done = 0
         self.names: dict[str, Any] = {"__name__": "__main__"}
+        self.folder = tempfile.TemporaryDirectory()
         rows.clear()
         rows.update(_ROWS)  # a page may have added rows of its own
 
-    def run_to(self, line: int) -> None:
+    def value(self, expression: str, line: int) -> Any:
+        """What an expression is worth, or what a file holds, after the blocks above the line."""
+        with contextlib.chdir(self.folder.name), contextlib.redirect_stdout(io.StringIO()):
+            self._run_to(line)
+            file = Path(expression)
+            return file.read_text(encoding="utf-8") if FILE.fullmatch(expression) else eval(expression, self.names)
+
+    def _run_to(self, line: int) -> None:
         for block in BLOCK.finditer(self.text, self.done):
             if self.text.count("\n", 0, block.start()) >= line:
                 break
@@ -54,14 +61,11 @@ class Session:
             self.done = block.end()
 
 
-def quietly(session: Session, line: int, expression: str) -> Any:
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
-        session.run_to(line)
-        return eval(expression, session.names)
-
-
 class Shown(SphinxDirective):
-    """An expression's value, as a notebook shows it. The content is the caption, and what a screen reader says."""
+    """An expression's value as a notebook shows it, or a file that the page has written: an SVG, a page.
+
+    The content is the caption, and what a screen reader says of a picture.
+    """
 
     required_arguments = 1
     final_argument_whitespace = True
@@ -81,30 +85,38 @@ class Shown(SphinxDirective):
         if "session" not in document:
             document["session"] = Session(Path(self.env.doc2path(self.env.docname)))
         try:
-            return quietly(document["session"], self.lineno, self.arguments[0])
+            return document["session"].value(self.arguments[0], self.lineno)
         except Exception as error:
             raise self.error(f"{type(error).__name__}: {error}") from error
 
-    def html(self, value: Any, words: str) -> str:
+    def html(self, value: Any, caption: str) -> str:
         if hasattr(value, "_repr_svg_"):
             value = value._repr_svg_()
+        if isinstance(value, str) and value.lstrip().startswith("<!"):
+            url = self.file(value, "html")
+            link = f'<a href="{url}" target="_blank">{words(self.env.docname)["page"]}</a>'
+            return f'<iframe src="{url}" title="{escape(caption)}" loading="lazy"></iframe><p>{link}</p>'
         if isinstance(value, str) and "<svg" in value[:400]:
-            return self.picture(value, words)
+            return self.picture(value, caption)
         if hasattr(value, "_repr_html_"):
             return f'<div class="scroll">{value._repr_html_()}</div>'
-        return f"<pre>{escape(str(value))}</pre>"
+        return f'<div class="scroll"><pre>{escape(str(value))}</pre></div>'
 
-    def picture(self, svg: str, words: str) -> str:
-        _, _, width, height = map(float, re.search(r'viewBox="([^"]+)"', svg)[1].split())  # type: ignore[index]
-        name = f"{hashlib.sha256(svg.encode()).hexdigest()[:16]}.svg"
-        folder = Path(self.env.app.outdir) / "_made"
-        folder.mkdir(parents=True, exist_ok=True)
-        write(folder / name, svg)
-        url = "../" * self.env.docname.count("/") + f"_made/{name}"
+    def picture(self, svg: str, caption: str) -> str:
+        width, height = map(float, VIEW_BOX.findall(svg)[0])
+        url = self.file(svg, "svg")
         return (
-            f'<div class="scroll"><a href="{url}"><img src="{url}" alt="{escape(words)}" width="{width:.0f}" '
+            f'<div class="scroll"><a href="{url}"><img src="{url}" alt="{escape(caption)}" width="{width:.0f}" '
             f'height="{height:.0f}" style="min-width: {0.8 * width:.0f}px"></a></div>'
         )
+
+    def file(self, text: str, kind: str) -> str:
+        """The address of a file with this text, which is put beside the pages."""
+        name = f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.{kind}"
+        folder = Path(self.env.app.outdir) / "_made"
+        folder.mkdir(parents=True, exist_ok=True)
+        write(folder / name, text)
+        return "../" * self.env.docname.count("/") + f"_made/{name}"
 
 
 class Answer(SphinxDirective):
@@ -117,10 +129,6 @@ class Answer(SphinxDirective):
         title = self.options.get("title", words(self.env.docname)["answer"])
         start = nodes.raw("", f'<details class="answer"><summary>{escape(title)}</summary>', format="html")
         return [start, *self.parse_content_to_nodes(), nodes.raw("", "</details>", format="html")]
-
-
-def words(docname: str) -> dict[str, str]:
-    return WORDS["zh" if docname.startswith("zh/") else "en"]
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
