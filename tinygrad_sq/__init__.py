@@ -42,11 +42,12 @@ if TYPE_CHECKING:
     from tinygrad_sq.study.animate import animate as animate
     from tinygrad_sq.study.draw import draw_dot as draw_dot
     from tinygrad_sq.study.draw import to_svg as to_svg
+    from tinygrad_sq.study.explain import explain as explain
 else:
-    _STUDY = {"animate": "animate", "draw_dot": "draw", "to_svg": "draw"}
+    # What is loaded when it is asked for: the engine needs none of it, and pictures need graphviz.
+    _STUDY = {"animate": "animate", "draw_dot": "draw", "explain": "explain", "to_svg": "draw"}
 
     def __getattr__(name):
-        """Pictures are loaded when they are asked for: they need graphviz, and the engine needs nothing."""
         if name in _STUDY:
             from importlib import import_module
 

@@ -37,6 +37,11 @@ def _where(condition: Any, a: Any, b: Any) -> Any:
     return where(condition, a, b) if hasattr(condition, "__record__") else a if condition else b
 
 
+def _power(x: Any, n: Any) -> Any:
+    """x to the power n, without a node for the power 1."""
+    return x if type(n) is float and n == 1.0 else pow(x, n)
+
+
 class Branch(NamedTuple):
     """A partial while compile records: 1 where the condition is not 0, and None, no gradient at all, elsewhere."""
 
@@ -160,7 +165,7 @@ neg: Op = Op("neg", lambda x: -x, (-1.0,), "-x", symbol="−", method=False,
     text="-{0:3}", latex="-{0:3}", precedence=3, analytic=operator.neg, native="fneg",
     products=lambda x: ([(-1.0, x)], 0.0))
 pow: Op = Op("pow", ieee.pow,
-    (lambda z, x, y: _where(y, y * pow(x, y - 1.0), _where(x, y * z / x, 0.0)),
+    (lambda z, x, y: _where(y, y * _power(x, y - 1.0), _where(x, y * z / x, 0.0)),
      lambda z, x, y: _where(x, z * log(x), _where(less(y, 0.0), -inf, 0.0))),
     "x to the power y", symbol="xʸ", arity=2, method=False, domain=(POSITIVE, REALS),
     text="{0:5}**{1:4}", latex="{{{0:5}}}^{{{1}}}", precedence=4, analytic=operator.pow, native=_pow_native)

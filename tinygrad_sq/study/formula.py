@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.table import Op
@@ -15,6 +15,7 @@ from tinygrad_sq.value import Value
 # A part used in several places, or too long to read within another, is written once and given a name.
 _LONGEST_REPEATED = 24
 _LONGEST = 120
+CLOSED = 5  # the precedence of a formula that needs no parentheses
 
 
 def to_text(v: Value) -> str:
@@ -23,9 +24,7 @@ def to_text(v: Value) -> str:
     Named values inside are left as names. Long or repeated parts are named t1, t2, ... and follow on lines of their
     own, so the text is never longer than the graph.
     """
-    (name, formula), *parts = _lines(
-        v, lambda op: op.text, lambda op: op.precedence, _plain, _number, lambda k: f"t{k}"
-    )
+    (name, formula), *parts = _lines(v, TEXT)
     value = f"{v.data:.10g}"
     first = " = ".join(dict.fromkeys([*([name] if name else []), formula, value]))
     return "\n".join([first, *(f"  where {t} = {part}" for t, part in parts)])
@@ -37,9 +36,7 @@ def to_latex(v: Value) -> str:
     A label in the derivation's form becomes its symbol: `W1[0,2]` is W^{1}_{0,2}, `∂J/∂z2[0]` a fraction. To see a
     derivative, typeset it: `to_latex(gradient(y, [x])[0])`.
     """
-    (name, formula), *parts = _lines(
-        v, lambda op: op.latex, lambda op: op.latex_precedence, _symbol, _latex_number, lambda k: f"t_{{{k}}}"
-    )
+    (name, formula), *parts = _lines(v, LATEX)
     first = f"{name} = {formula}" if name and name != formula else formula
     if not parts:
         return first
@@ -47,7 +44,7 @@ def to_latex(v: Value) -> str:
     return r"\begin{array}{l} " + r" \\ ".join(rows) + r" \end{array}"
 
 
-class _Piece(str):
+class Piece(str):
     """A formula that knows how tightly it binds; `{piece:2}` puts parentheses around what binds less tightly than 2."""
 
     precedence: int
@@ -58,50 +55,64 @@ class _Piece(str):
         return f"{left}{self!s}{right}" if least and self.precedence < int(least) else str(self)
 
 
-def _lines(
-    root: Value,
-    template: Callable[[Op], str | Callable[..., str]],
-    precedence: Callable[[Op], int],
-    symbol: Callable[[str], str],
-    number: Callable[[float], str],
-    part_name: Callable[[int], str],
-) -> list[tuple[str, str]]:
-    """(name, formula) of the root, then of each part with a name of its own, users before what they use."""
-    parentheses = ("(", ")") if symbol is _plain else (r"\left(", r"\right)")
+class Notation(NamedTuple):
+    """A way of writing formulas.
 
-    def piece(text: str, precedence: int = 5) -> _Piece:
-        made = _Piece(text)
-        made.precedence, made.parentheses = precedence, parentheses
+    template, precedence  the columns of a row that it reads
+    symbol, number, part  how it writes a label, a constant, and the name of the k-th part that is written once
+    """
+
+    template: Callable[[Op], str | Callable[..., str]]
+    precedence: Callable[[Op], int]
+    symbol: Callable[[str], str]
+    number: Callable[[float], str]
+    part: Callable[[int], str]
+    parentheses: tuple[str, str]
+    dots: str
+
+    def piece(self, text: str, precedence: int = CLOSED) -> Piece:
+        made = Piece(text)
+        made.precedence, made.parentheses = precedence, self.parentheses
         return made
 
-    def constant(x: float) -> _Piece:
-        text = number(x)
-        return piece(text, 2 if r"\cdot" in text else 3 if text.startswith("-") else 5)
+    def name(self, label: str) -> Piece:
+        return self.piece(self.symbol(label))
 
+    def constant(self, x: float) -> Piece:
+        text = self.number(x)
+        return self.piece(text, 2 if r"\cdot" in text else 3 if text.startswith("-") else CLOSED)
+
+    def leaf(self, v: Value) -> Piece:
+        return self.name(v.label) if v.label else self.constant(v.data)
+
+    def operation(self, op: Op, args: Iterable[Value | float], pieces: Mapping[Value, Piece]) -> Piece:
+        """The row's formula, of operands whose own formulas are known."""
+        operands = [pieces[arg] if isinstance(arg, Value) else self.constant(arg) for arg in args]
+        pattern = self.template(op)
+        text = pattern(*operands) if callable(pattern) else pattern.format(*operands)
+        return self.piece(text, self.precedence(op))
+
+
+def _lines(root: Value, notation: Notation) -> list[tuple[str, str]]:
+    """(name, formula) of the root, then of each part with a name of its own, users before what they use."""
     order = topological_order(root)
     uses: Counter[Value] = Counter([root])
     for node in reversed(order):
         if uses[node] and (node is root or not node.label):
             uses.update(arg for arg in node.args if isinstance(arg, Value))
-    pieces: dict[Value, _Piece] = {}
+    pieces: dict[Value, Piece] = {}
     parts: list[tuple[str, str]] = []
-    formula = ""
     for node in order:
         if not uses[node]:
             continue
         if node.op is None or (node.label and node is not root):
-            pieces[node] = piece(symbol(node.label)) if node.label else constant(node.data)
-            formula = pieces[node]
+            pieces[node] = notation.leaf(node)
             continue
-        pattern = template(node.op)
-        operands = [pieces[arg] if isinstance(arg, Value) else constant(arg) for arg in node.args]
-        formula = pattern(*operands) if callable(pattern) else pattern.format(*operands)
+        formula = pieces[node] = notation.operation(node.op, node.args, pieces)
         if node is not root and len(formula) > (_LONGEST_REPEATED if uses[node] > 1 else _LONGEST):
-            parts.append((part_name(len(parts) + 1), formula))
-            pieces[node] = piece(parts[-1][0])
-        else:
-            pieces[node] = piece(formula, precedence(node.op))
-    return [(symbol(root.label) if root.label else "", formula), *reversed(parts)]
+            parts.append((notation.part(len(parts) + 1), formula))
+            pieces[node] = notation.piece(parts[-1][0])
+    return [(notation.symbol(root.label) if root.label else "", pieces[root]), *reversed(parts)]
 
 
 def _number(x: float) -> str:
@@ -124,6 +135,12 @@ _DERIVATIVE = re.compile(r"∂(.+)/∂(.+)")
 _SPECIAL: dict[str, Any] = {c: "\\" + c for c in "#$%&_{}"} | {
     "\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"
 }  # fmt: skip
+_ESCAPED = {escaped: c for c, escaped in _SPECIAL.items()}
+
+
+def from_latex_text(text: str) -> str:
+    """What a \\text{...} of `to_latex` says."""
+    return re.sub("|".join(map(re.escape, _ESCAPED)), lambda match: _ESCAPED[match[0]], text)
 
 
 def _symbol(label: str) -> str:
@@ -135,3 +152,23 @@ def _symbol(label: str) -> str:
     if len(label) == 1 and label.isalpha():
         return label
     return rf"\text{{{label.translate(str.maketrans(_SPECIAL))}}}"
+
+
+TEXT = Notation(
+    template=lambda op: op.text,
+    precedence=lambda op: op.precedence,
+    symbol=_plain,
+    number=_number,
+    part=lambda k: f"t{k}",
+    parentheses=("(", ")"),
+    dots="…",
+)
+LATEX = Notation(
+    template=lambda op: op.latex,
+    precedence=lambda op: op.latex_precedence,
+    symbol=_symbol,
+    number=_latex_number,
+    part=lambda k: f"t_{{{k}}}",
+    parentheses=(r"\left(", r"\right)"),
+    dots=r"\ldots",
+)

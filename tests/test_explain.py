@@ -1,0 +1,465 @@
+"""`explain`: its steps are the backward pass, bit for bit; its formulas are the numbers beside them; it shows
+what was recorded."""
+
+from __future__ import annotations
+
+import math
+import re
+from functools import partial
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from expressions import Expression, Step
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from processes import output_under_any_hash_seed
+from strategies import expressions, fitting, operand_counts
+from test_formula import well_formed
+
+import tinygrad_sq
+from tinygrad_sq import (
+    MLP,
+    Value,
+    detect_anomaly,
+    dot,
+    explain,
+    half_squared_error,
+    no_grad,
+    replay,
+    table,
+    tanh,
+    where,
+)
+from tinygrad_sq.graph import topological_order
+from tinygrad_sq.study.formula import LATEX
+from tinygrad_sq.study.sheet import mathml
+from tinygrad_sq.table import Op
+from tinygrad_sq.value import adjoints
+
+NAMES: dict[str, Any] = {name: getattr(tinygrad_sq, name) for name in table.rows} | {"inf": math.inf, "nan": math.nan}
+
+
+def same(x: float, y: float) -> bool:
+    """The same bits, where any NaN is NaN."""
+    return repr(x) == repr(y)
+
+
+def net() -> tuple[Value, dict[str, Value]]:
+    """J of one sample on a 2-2-1 net, and its values by their labels."""
+    model = MLP(2, [2, 1], activation="tanh", output_activation="sigmoid", seed=0)
+    J = half_squared_error(model([Value(0.5, "x[0]"), Value(-0.25, "x[1]")]), [Value(0.25, "y[0]")])
+    J.label = "J"
+    return J, {v.label: v for v in topological_order(J) if v.label}
+
+
+# --- the steps ---
+
+
+@settings(max_examples=150, deadline=None)
+@given(e=expressions(most_leaves=3, most_steps=9))
+def test_the_steps_are_the_backward_pass(e: Expression) -> None:
+    """Each upstream gradient is ∂y/∂node, each contribution the product, each sum the one before and the contribution;
+    what is left at the end is what `backward` gives, bit for bit, and all edges of the graph were walked once."""
+    xs = e.values()
+    y = e(*xs)
+    everything = explain(y)
+    expected = adjoints(y)
+    sums = dict.fromkeys(expected, -0.0)
+    sums[y] = 1.0
+    for step in everything:
+        assert same(step.upstream, expected[step.node])
+        assert step.node.args[step.operand] is step.arg
+        assert step.local is step.node.partials[step.operand]
+        if step.local is not None:
+            assert step.contribution is not None
+            assert same(step.contribution, step.upstream * step.local)
+            assert same(step.before, sums[step.arg])
+            assert same(step.after, step.before + step.contribution)
+        sums[step.arg] = step.after
+    assert all(same(sums[v], expected[v]) for v in expected)
+    edges = {(v, k) for v in expected for k, arg in enumerate(v.args) if isinstance(arg, Value) and reached(y)[v]}
+    assert sorted(map(id_of, everything)) == sorted((id(v), k) for v, k in edges)
+    y.backward()
+    assert all(same(everything.gradients[x], x.grad) for x in xs if x in expected)
+
+
+def id_of(step: Any) -> tuple[int, int]:
+    return id(step.node), step.operand
+
+
+def reached(y: Value) -> dict[Value, bool]:
+    """Whether a gradient arrives at each value."""
+    found = dict.fromkeys(topological_order(y), False)
+    found[y] = True
+    for node in reversed(list(found)):
+        for arg, local in zip(node.args, node.partials):
+            if found[node] and local is not None and isinstance(arg, Value):
+                found[arg] = True
+    return found
+
+
+@settings(max_examples=100, deadline=None)
+@given(e=expressions(most_leaves=3, most_steps=9), data=st.data())
+def test_one_gradient_is_a_part_of_the_whole(e: Expression, data: st.DataObject) -> None:
+    """By one value of the graph, a leaf or not: the steps of the whole pass on the ways to it, in their order, and the
+    gradient that `backward` gives, bit for bit."""
+    y = e(*e.values())
+    w = data.draw(st.sampled_from(topological_order(y)))
+    on_the_way = {v for v in topological_order(y) if w in topological_order(v)}
+    one, whole = explain(y, wrt=w), explain(y)
+    assert [step[:-1] for step in one] == [step[:-1] for step in whole if step.arg in on_the_way]
+    y.backward()
+    assert same(one.gradient, w.grad)
+    counts = [(step.place, step.of) for step in one if step.arg is w and step.local is not None]
+    assert counts == [(k, len(counts)) for k in range(1, len(counts) + 1)]
+
+
+def test_contributions_are_counted() -> None:
+    """a + a: two contributions, 1 of 2 and 2 of 2; what is not taken is not one."""
+    a = Value(3.0, "a")
+    e = explain(a + a, a)
+    assert [(step.operand, step.contribution, step.before, step.after, step.place, step.of) for step in e] == [
+        (0, 1.0, 0.0, 1.0, 1, 2),
+        (1, 1.0, 1.0, 2.0, 2, 2),
+    ]
+    assert e.gradient == 2.0
+    chosen = explain(where(Value(0.0), a, a * 2.0), a)
+    assert [(step.contribution, step.place, step.of) for step in chosen] == [(None, 0, 1), (1.0, 1, 1), (2.0, 1, 1)]
+
+
+def test_several_values() -> None:
+    """A gradient for each of several values, in their order, those within the graph too; none is named twice."""
+    J, values = net()
+    wrt = [values[name] for name in ("b2[0]", "z2[0]", "W1[0,1]", "b2[0]")]
+    e = explain(J, wrt=iter(wrt))
+    J.backward()
+    assert list(e.gradients.items()) == [(w, w.grad) for w in wrt[:3]]
+    assert {step.arg.label for step in e} >= {"b2[0]", "a2[0]", "z2[0]", "W1[0,1]"}
+    assert not {step.arg.label for step in e} & {"a2[1]", "W2[0,0]", "x[0]"}
+    with pytest.raises(ValueError, match=r"^expected one value to differentiate by, got 3: see \.gradients$"):
+        _ = e.gradient
+
+
+def test_it_is_a_sequence() -> None:
+    """Steps by index and slice, their number, and a step in one line."""
+    J, values = net()
+    e = explain(J, values["z3[0]"])
+    assert len(e) == 4
+    assert e[1:] == list(e)[1:]
+    assert repr(e[3]) == "Step(∂a3[0]/∂z3[0] = a3[0] * sigmoid(-z3[0]): 0.249243 × 0.249999 = 0.0623106, 1 of 1)"
+    a, b = Value(1.0, "a"), Value(2.0, "b")
+    assert repr(explain(where(a, a, b), b)[0]) == "Step(∂y/∂b: no gradient flows)"
+
+
+def test_nothing_is_changed() -> None:
+    """No grad is read or set, under no_grad and detect_anomaly too."""
+    J, values = net()
+    with no_grad():
+        first = str(explain(J))
+    with detect_anomaly():
+        assert str(explain(J)) == first
+    assert all(v.grad == 0.0 for v in values.values())
+    J.backward()
+    before = [v.grad for v in values.values()]
+    assert str(explain(J)) == first
+    assert [v.grad for v in values.values()] == before
+
+
+def test_infinities_and_nan_are_shown() -> None:
+    """1/0 and 0 · inf are what they are."""
+    x = Value(0.0, "x")
+    e = explain(1.0 / x, x)
+    assert (e[0].local, e.gradient) == (-math.inf, -math.inf)
+    assert str(e).endswith("∂y/∂x = -inf")
+    e = explain(table.log(x) * x, x)
+    assert math.isnan(e.gradient)
+    assert str(e).endswith("∂y/∂x = -inf + nan = nan")
+
+
+# --- what there is to say when there is little to say ---
+
+
+def test_no_way_to_it() -> None:
+    """y itself; what y does not depend on; what no gradient flows to: a sentence each, with the gradient."""
+    a, b, c = Value(1.0, "a"), Value(2.0, "b"), Value(3.0, "c")
+    y = where(a, a, b)
+    assert str(explain(y, y)).strip() == "∂y/∂y = 1"
+    assert str(explain(y, c)).strip() == "y does not depend on c: ∂y/∂c = 0"
+    assert str(explain(y, tanh(c) * 2.0)).strip() == "y does not depend on tanh(c) * 2: ∂y/∂(tanh(c) * 2) = 0"
+    assert str(explain(y, b)).split("\n")[-1] == "No gradient flows from y to b: ∂y/∂b = 0"
+    assert "b        no gradient flows" in str(explain(y, b))
+    assert explain(y, b).gradient == explain(y, c).gradient == 0.0
+    assert str(explain(a)).strip() == "∂a/∂a = 1"
+
+
+@pytest.mark.parametrize(
+    ("y", "wrt", "message"),
+    [
+        (1.5, None, "explain takes the Value to differentiate, got float 1.5"),
+        (Value(1.0), "w", "wrt is a Value or several, got str 'w'"),
+        (Value(1.0), [Value(1.0), 2], "wrt is a Value or several, got int 2"),
+        (Value(1.0), 3, "wrt is a Value or several, got int 3"),
+    ],
+)
+def test_what_is_no_value(y: Any, wrt: Any, message: str) -> None:
+    """What is wrong is named, with what was expected."""
+    with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
+        explain(y, wrt)
+
+
+def test_changed_data() -> None:
+    """Numbers that no longer belong together are not shown; replay() makes them do so again."""
+    w, x = Value(0.0, "w"), Value(2.0, "x")
+    z = w * x
+    z.label = "z"
+    y = tanh(z)
+    x.data = 3.0  # z is still 0: it is the partial that has changed
+    with pytest.raises(
+        ValueError, match=r"^the mul node z is 0\.0, but its operands were changed after the forward pass"
+    ):
+        explain(y, w)
+    assert explain(replay(y), w).gradient == 3.0
+    y = table.log(Value(-1.0, "x"))  # NaN is no change
+    assert math.isnan(explain(y).gradient)
+
+
+# --- the formulas ---
+
+
+@pytest.mark.parametrize("row", table.rows.values(), ids=lambda row: row.name)
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_formulas_of_local_derivatives(row: Op, data: st.DataObject) -> None:
+    """Evaluated by Python, the formula of every partial of every row is the number beside it."""
+    xs = data.draw(st.sampled_from(operand_counts(row, 3)).flatmap(partial(fitting, row)))
+    leaves = [Value(x, f"v{k}") for k, x in enumerate(xs)]
+    y: Value = Expression(xs, (Step(row, tuple(range(len(xs)))),))(*leaves)
+    if data.draw(st.booleans()):
+        y.label = "v"
+    names = NAMES | {"y": y.data, "v": y.data} | {leaf.label: leaf.data for leaf in leaves}
+    for step in explain(y):
+        if step.local is not None:
+            assert step.formula
+            if step.formula.text == "…":
+                continue
+            assert well_formed(step.formula.latex)
+            number = float(eval(step.formula.text, names))
+            assert math.isclose(number, step.local, rel_tol=1e-5, abs_tol=1e-5), step
+
+
+@pytest.mark.parametrize(
+    ("formula", "names"),
+    [
+        ("x**2", {"x": "2 * x"}),
+        ("x**3", {"x": "3 * x**2"}),
+        ("a / (a + b)", {"a": "1", "b": "1", "a + b": "-y / (a + b)"}),
+        ("log(x)", {"x": "1 / x"}),
+        ("exp(x) + 1.0", {"x": "exp(x)"}),
+        ("exp(x)", {"x": "y"}),
+        ("sqrt(x)", {"x": "0.5 / y"}),
+        ("tanh(x)", {"x": "sech(x)**2"}),
+        ("relu(x)", {"x": "step(x)"}),
+        ("a**b", {"a": "b * a**(b - 1)", "b": "y * log(a)"}),
+        ("(a + b) * x", {"a": "1", "b": "1", "a + b": "x", "x": "a + b"}),
+        ("x / 3.0", {"x": "0.333333"}),
+        ("leaky_relu(x, b)", {"x": "1", "b": "0"}),
+        ("dot([a, b], [x, 2.0], 1.0)", {"a": "x", "b": "2", "x": "a"}),
+        ("where(less(a, b), a, 2.0)", {"a": "1"}),
+    ],
+)
+def test_formulas(formula: str, names: dict[str, str]) -> None:
+    """What is written is what a person would write: the branch taken, no power of 1, parentheses where needed."""
+    variables = {name: Value(x, name) for name, x in (("a", 2.0), ("b", 3.0), ("x", 0.5))}
+    y = eval(formula, NAMES | variables)
+    written = {e.names[e.arg].text: e.formula.text for e in explain(y) if e.formula}
+    assert {name: written[name] for name in names} == names
+
+
+def test_names() -> None:
+    """A label; a number; a short formula; y for the root, unless that is taken; t1, t2 for what is long and has a row
+    or a line of its own; dots for what is long within something else."""
+    x, y, a = Value(0.5, "x"), Value(2.0, "y"), Value(0.25)
+    long = tanh(x * 2.0) + tanh(x * 3.0) + tanh(x * 4.0)
+    e = explain(long * y, y)
+    assert [step.names[step.node].text for step in e] == ["t1 * y"]
+    assert "where t1 = tanh(x * 2) + tanh(x * 3) + tanh(x * 4) = 2.63077" in str(e)
+    assert e[0].formula == ("t1", "t_{1}")
+    e = explain(tanh(long) + a, a)
+    assert "where t1 = tanh(…) = 0.98" in str(e)
+    assert str(e).endswith("∂y/∂0.25 = 1")
+    e = explain(tanh(tanh(long) + x) + a, a)
+    assert "where t1 = tanh(tanh(…) + x) = " in str(e)
+    e = explain(a + y, a)
+    assert str(e).endswith("∂(0.25 + y)/∂0.25 = 1")
+    v = x / 0.0
+    assert explain(v)[0].formula == ("1 / 0", r"\frac{1}{0}")
+
+
+def test_long_formulas_are_cut() -> None:
+    """A dot of 200 weights is one line of words; a partial with 60 operands in it is dots."""
+    xs = [Value(0.5 + k, f"x[{k}]") for k in range(200)]
+    z = dot(xs, xs)
+    z.label = "z"
+    e = explain(z, xs[0])
+    assert e.names.definition(z) == ("z = Σ w x + b of 401 operands", r"z = \text{Σ w x + b of 401 operands}")
+    m = table.maximum(xs[:60])
+    assert explain(m, xs[59])[0].formula == ("…", r"\ldots")
+
+
+# --- what it looks like ---
+
+
+def test_a_table_of_a_net() -> None:
+    """E5, E6 and E7 in numbers, line by line."""
+    J, values = net()
+    assert re.sub(" {2,}", " | ", str(explain(J, values["W1[0,1]"]))) == GOLDEN
+
+
+GOLDEN = """\
+The chain rule from J back to W1[0,1]: contribution = upstream × local derivative
+ step | value | data | upstream | operand | local derivative | = | contribution
+ | 1 | J = total([half_square(y[0] - a3[0])]) | 0.031061 | 1 | half_square(y[0] - a3[0]) | 1 | 1 | 1
+ | 2 | half_square(y[0] - a3[0]) | 0.031061 | 1 | y[0] - a3[0] | y[0] - a3[0] | -0.249243 | -0.249243
+ | 3 | y[0] - a3[0] | -0.249243 | -0.249243 | a3[0] | -1 | -1 | 0.249243
+ | 4 | a3[0] = sigmoid(z3[0]) | 0.499243 | 0.249243 | z3[0] | a3[0] * sigmoid(-z3[0]) | 0.249999 | 0.0623106
+ | 5 | z3[0] = dot([W2[0,0], W2[0,1]], [a2[0],… | -0.00302816 | 0.0623106 | a2[0] | W2[0,0] | 0.0225494 | 0.00140507
+ | 6 | a2[0] = tanh(z2[0]) | 0.212172 | 0.00140507 | z2[0] | sech(z2[0])**2 | 0.954983 | 0.00134182
+ | 7 | z2[0] = dot([W1[0,0], W1[0,1]], [x[0], … | 0.215445 | 0.00134182 | W1[0,1] | x[1] | -0.25 | -0.000335454
+
+∂J/∂W1[0,1] = -0.0003354543233"""
+
+
+def test_a_table_with_sums() -> None:
+    """Where an operand has several users, two columns say which contribution it is, and the sum."""
+    w, x = Value(-3.0, "w"), Value(2.0, "x")
+    e = explain((w * x + 1.0) * x, x)
+    assert str(e) == repr(e) == GOLDEN_SUMS
+
+
+GOLDEN_SUMS = """\
+The chain rule from y back to x: contribution = upstream × local derivative
+ step  value                 data   upstream  operand    local derivative   =   contribution    part   sum
+    1  y = (w * x + 1) * x    -10          1  w * x + 1  x                  2              2             2
+    2                                         x          w * x + 1         -5             -5  1 of 2    -5
+    3  w * x + 1               -5          2  w * x      1                  1              2             2
+    4  w * x                   -6          2  x          w                 -3             -6  2 of 2   -11
+
+∂y/∂x = -5 + (-6) = -11"""
+
+
+def test_long_tables_are_cut() -> None:
+    """The first and the last rows, how many are left out between them, and all of them if asked."""
+    x = v = Value(1.0, "x")
+    for _ in range(100):
+        v = v + x
+    e = explain(v)
+    lines = str(e).split("\n")
+    assert len(lines) == 1 + 30 + 1 + 30 + 3
+    assert lines[32].split() == ["...", "140", "steps", "more"]
+    assert lines[31].split()[0] == "30"
+    assert lines[33].split()[0] == "171"
+    assert len(e.text(limit=None).split("\n")) == 2 + 200 + 2
+    assert "steps more" not in e.text(limit=200)
+    assert [line.split()[0] for line in e.text(limit=3).split("\n")[2:6]] == ["1", "2", "...", "200"]
+    assert lines[-1] == "∂y/∂x = 101, the sum of 101 contributions"
+
+
+def test_long_lists_are_cut() -> None:
+    """Twelve results and twelve named parts are listed, and how many results are not."""
+    xs = [Value(float(k), f"x{k}") for k in range(15)]
+    text = str(explain(dot(xs, [1.0] * 15)))
+    assert text.count("∂y/∂x") == 12
+    assert text.endswith("... and 3 more")
+    y = Value(1.0, "y")
+    e = explain(table.total([(tanh(x * 1.234567) + tanh(y + 1.2345)) * y for x in xs]), y)
+    assert str(e).count("where t") == 0
+    e = explain(table.dot([tanh(x * 1.234567) + tanh(x + 1.2345) for x in xs], [y] * 15), y)
+    assert str(e).count("where t") == 12
+
+
+def test_html() -> None:
+    """One well-formed element with a row for each step, formulas in MathML, and every number in full on hover."""
+    J, values = net()
+    e = explain(J, values["W1[0,1]"])
+    page = ElementTree.fromstring(e.html())
+    assert e._repr_html_() == e.html()
+    assert len(page.findall(".//tbody/tr")) == len(e)
+    assert len(page.findall(".//{http://www.w3.org/1998/Math/MathML}math")) > 2 * len(e)
+    titles = {span.get("title") for span in page.iter("span")}
+    assert titles >= {repr(x) for step in e for x in (step.upstream, step.local, step.contribution)}
+
+
+def test_html_of_every_row() -> None:
+    """Well formed, for each row of the table, with the row's name whole."""
+    for row in table.rows.values():
+        n = operand_counts(row, 3)[-1]
+        xs = [Value(0.5, f"x[{k}]") for k in range(n)]
+        y: Value = Expression((0.5,) * n, (Step(row, tuple(range(n))),))(*xs)
+        ElementTree.fromstring(explain(y).html())
+    assert "<mi>leaky_relu</mi>" in explain(table.leaky_relu(Value(1.0, "x")) * 1.0).html()
+
+
+@settings(max_examples=60, deadline=None)
+@given(label=st.text(max_size=12) | st.text("\\{}$&<>7 text", max_size=12))
+@example(label="</script><img onerror=1>")
+@example(label="100 % & $#_{}^~\\")
+@example(label="\\text{0}")
+@example(label="a\nb")
+@example(label="\x00")
+@example(label="学习率")
+def test_hostile_labels(label: str) -> None:
+    """Any label is text and nothing else, in HTML; it leaves the LaTeX well formed and the table in line."""
+    x, w = Value(2.0, label), Value(3.0, "w")
+    e = explain(x * w, w)
+    page = ElementTree.fromstring(e.html())
+    assert {element.tag.rpartition("}")[2] for element in page.iter()} <= TAGS
+    assert well_formed(e.latex())
+    assert len(str(e).split("\n")) == 5
+
+
+TAGS = {"div", "style", "p", "table", "thead", "tbody", "tr", "th", "td", "span", "math", "mrow", "mi", "mn", "mo"}
+TAGS |= {"mtext", "msub", "msup", "msubsup", "mfrac"}
+
+
+def test_words_in_mathml() -> None:
+    """Words of a formula are what the label was: each escape undone, each character of HTML escaped."""
+    label = "100 % & $#_{}^~\\ <b>"
+    assert "<mtext>100 % &amp; $#_{}^~\\ &lt;b&gt;</mtext>" in mathml(LATEX.symbol(label))
+
+
+def test_latex() -> None:
+    """One array, well formed, and between dollar signs for a notebook."""
+    J, _ = net()
+    e = explain(J)
+    assert well_formed(e.latex())
+    assert e.latex().startswith("\\begin{array}{l}\n\\text{The chain rule from }J\\text{ back to }\\text{12 values}")
+    assert r"{\operatorname{sech}\left(z^{2}_{0}\right)}^2 & 0.9" in e.latex()
+    assert e._repr_latex_() == f"$\\displaystyle {e.latex()}$"
+    a, b = Value(1.0, "a"), Value(2.0, "b")
+    assert r"1 - \left(" not in explain(a - b, b).latex()
+    assert r"1 + \left(-1\right) = 0" in explain(a - a, a).latex().replace(r"\text{ + }", " + ").replace(
+        r"\text{ = }", " = "
+    )
+
+
+def test_the_same_bytes_under_any_hash_seed() -> None:
+    """Text, HTML and LaTeX do not depend on the process."""
+    script = """
+from tinygrad_sq import MLP, Value, explain, half_squared_error
+J = half_squared_error(MLP(2, [3, 1], "tanh", seed=1)([Value(0.5), Value(0.25, "x")]), [0.1])
+e = explain(J)
+print(e, e.html(), e.latex())
+"""
+    assert "∂y/∂W1[0,0]" in output_under_any_hash_seed(script)
+
+
+def test_deep_graphs() -> None:
+    """Without recursion, whatever the depth."""
+    x = v = Value(1.0, "x")
+    for _ in range(5000):
+        v = v + x
+    e = explain(v, x)
+    assert len(e) == 10000
+    assert e.gradient == 5001.0
+    assert len(str(e)) < 20000
