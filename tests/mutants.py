@@ -56,8 +56,34 @@ TESTS = {
         for test in ("test_a_branch_on_a_traced_value", "test_the_branch_not_taken_gets_exactly_0")
     ],
     "ieee": ["test_ieee.py", "test_semantics.py", "test_table.py"],
-    "table": ["test_semantics.py", "test_table.py", "test_toy_row.py", "test_formula.py"]
-    + [f"test_compile.py::{test}" for test in ("test_rows_of_one_sample", "test_rows_at_awkward_points")],
+    "table": ["test_methods.py", "test_semantics.py", "test_table.py", "test_toy_row.py", "test_formula.py"]
+    + [
+        f"test_compile.py::{test}"
+        for test in (
+            "test_common_powers_are_multiplications",
+            "test_rows_of_one_sample",
+            "test_rows_at_awkward_points",
+        )
+    ],
+    "op": ["test_methods.py", "test_custom.py", "test_toy_row.py", "test_value.py"]
+    + [
+        f"test_table.py::{test}"
+        for test in (
+            "test_real_numbers_of_any_kind_are_operands",
+            "test_what_is_no_real_number_is_no_operand",
+            "test_integer_too_large",
+            "test_wrong_number_of_operands",
+            "test_default_operands",
+            "test_constants_take_no_part_in_the_gradient",
+            "test_row_describes_itself",
+            "test_methods_are_the_rows",
+            "test_unknown_row",
+            "test_no_name_twice",
+            "test_formula_templates",
+        )
+    ],
+    "anomaly": ["test_value.py", "test_semantics.py"],
+    "copying": ["test_value.py", "test_interplay.py"],
 }
 
 BINARY = ["Add_Sub", "Sub_Add", "Mul_Div", "Div_Mul", "FloorDiv_Mul", "Mod_Mul", "Pow_Mul", "BitOr_BitAnd"]
@@ -207,6 +233,7 @@ class _Plugin:
 
         if self.where in rows:
             items[:] = [item for item in items if _of_rows(item, Op) <= {self.where}]
+            items.sort(key=lambda item: not _of_rows(item, Op))  # the row's own tests first
         for item in items:
             test: Any = getattr(item, "obj", None)
             if getattr(test, "is_hypothesis_test", False):

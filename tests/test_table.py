@@ -264,6 +264,16 @@ def test_native_spelling_in_rows(row: Op, data: st.DataObject) -> None:
         assert value == pytest.approx(row.forward(*point), rel=1e-14, abs=1e-14)
 
 
+@pytest.mark.parametrize("row", [row for row in table.rows.values() if row.products], ids=lambda row: row.name)
+@given(data=st.data())
+def test_products_add_up_to_the_row(row: Op, data: st.DataObject) -> None:
+    """A row that says it is a sum of products is that sum."""
+    point = data.draw(operands_across(row, -3, 3))
+    assert row.products is not None
+    pairs, rest = row.products(*point)
+    assert sum([x * y for x, y in pairs], rest) == pytest.approx(row.forward(*point), rel=1e-14, abs=1e-14)
+
+
 # --- domains and kinks are honest ---
 
 

@@ -33,10 +33,9 @@ def gradient(y: Value, xs: Iterable[Value], upstream: Value | float = 1.0) -> li
     for v in (y, *xs):
         if not isinstance(v, Value):
             raise TypeError(f"gradient takes Values, got {type(v).__name__} {v!r:.60}")
-    order = topological_order(y)
-    adjoint = dict.fromkeys(order, _EMPTY)
+    adjoint = dict.fromkeys(topological_order(y), _EMPTY)
     adjoint[y] = _Sum(_Term(upstream, 1.0))
-    chain_rule(order, adjoint, _EMPTY, graph_partials)
+    chain_rule(adjoint, _EMPTY, graph_partials)
     results = [_as_value(adjoint[x].value) if x in adjoint else Value(0.0) for x in xs]
     for node, sum_ in adjoint.items():
         if y.label and node.label:

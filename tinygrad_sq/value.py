@@ -132,15 +132,12 @@ NOTHING = float("-0.0")
 A = TypeVar("A")
 
 
-def chain_rule(
-    order: list[Value], adjoint: dict[Value, A], nothing: A, partials: Callable[[Value], Iterable[Any]]
-) -> None:
-    """∂J/∂v = Σ (∂J/∂user) (∂user/∂v) over the users of v: E6c, for every v of `order`, from its end to its beginning.
+def chain_rule(adjoint: dict[Value, A], nothing: A, partials: Callable[[Value], Iterable[Any]]) -> None:
+    """∂J/∂v = Σ (∂J/∂user) (∂user/∂v) over the users of v: E6c, for every v, from the last to the first.
 
-    On entry `adjoint` holds ∂J/∂J and `nothing` for the rest of `order`; at the end it holds ∂J/∂v.
+    `adjoint` has the nodes in topological order, on entry with ∂J/∂J and `nothing` for the rest; at the end with ∂J/∂v.
     """
-    for node in reversed(order):
-        upstream = adjoint[node]
+    for node, upstream in reversed(adjoint.items()):
         if upstream is not nothing:
             for arg, local in zip(node.args, partials(node)):
                 if local is not None:
@@ -155,7 +152,7 @@ def adjoints(y: Value) -> dict[Value, float]:
     order = topological_order(y)
     adjoint = dict.fromkeys(order, NOTHING)
     adjoint[y] = 1.0
-    chain_rule(order, adjoint, NOTHING, recorded_partials)
+    chain_rule(adjoint, NOTHING, recorded_partials)
     if (origins := _context.get().origins) is not None:
         check_gradients(order, adjoint, origins)
     return adjoint
@@ -239,8 +236,6 @@ def record(op: Op, args: tuple[Value | float, ...], constants: bool = False) -> 
     node = _new(Value)
     node.data = y = op.forward(*xs)
     node.grad = 0.0
-    node.op = None
-    node.args = node.partials = ()
     node.label = ""
     node.scope = context.scope
     if context.recording:
@@ -250,8 +245,11 @@ def record(op: Op, args: tuple[Value | float, ...], constants: bool = False) -> 
             node.partials = _partials(op, args, y, xs) if constants else op.gradient(y, *xs)
         except ZeroDivisionError:
             node.partials = _partials(op, args, y, xs)
-    elif context.refuse:
-        context.refuse(node)
+    else:
+        node.op = None
+        node.args = node.partials = ()
+        if context.refuse:
+            context.refuse(node)
     if context.origins is not None:
         check_value(node, op, args, context.origins)
     return node
