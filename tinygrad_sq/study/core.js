@@ -48,7 +48,8 @@ const core = (() => {
       let sum = 0.5 / x;
       for (let k = 1; k < 14; k++) sum += x * Math.exp(-k * k / 4) / (k * k / 4 + x * x);
       const square = x * x;
-      return Math.exp(-square) * (1 - productError(x, x, square)) / Math.PI * sum - 2 / Math.expm1(4 * Math.PI * x);
+      const pole = x < 2 * Math.PI ? 2 / Math.expm1(4 * Math.PI * x) : 0;
+      return Math.exp(-square) * (1 - productError(x, x, square)) / Math.PI * sum - pole;
     },
   };
 
@@ -89,6 +90,11 @@ const core = (() => {
       this.data = this.memory.subarray(0, ops.length);
       this.grad = new Float64Array(ops.length);
       this.local = args.map(() => []);
+      this.operands = [];
+      for (let user = root; user >= 0; user--) {
+        args[user].forEach((arg, k) => { if (Tape.isNode(arg)) this.operands.push({user, k, arg}); });
+      }
+      for (const list of ['edges', 'upstream', 'contribution', 'before', 'after']) this[list] = [];
       this.forward();
       this.backward();
     }
@@ -117,27 +123,24 @@ const core = (() => {
 
     // The chain rule: grad[arg] = Σ grad[user] × local over the users of arg, from the root to the leaves.
     backward() {
-      const {args, local, grad, root} = this;
+      const {local, grad, edges, upstream, contribution, before, after} = this;
       const count = new Int32Array(grad.length);
-      for (const name of ['edges', 'upstream', 'contribution', 'before', 'after']) this[name] = [];
+      for (const list of [edges, upstream, contribution, before, after]) list.length = 0;
       grad.fill(-0); // adding to it changes nothing, not even the sign of a zero
-      grad[root] = 1;
-      for (let user = root; user >= 0; user--) {
-        if (user !== root && !count[user]) continue; // no gradient arrived: nothing times inf would be NaN
-        args[user].forEach((arg, k) => {
-          if (local[user][k] === null) return;
-          const contribution = grad[user] * local[user][k];
-          this.edges.push({user, k, arg, n: ++count[arg], of: 0});
-          this.upstream.push(grad[user]);
-          this.contribution.push(contribution);
-          this.before.push(grad[arg]);
-          grad[arg] += contribution;
-          this.after.push(grad[arg]);
-        });
+      grad[this.root] = count[this.root] = 1;
+      for (const edge of this.operands) {
+        const {user, k, arg} = edge;
+        if (!count[user] || local[user][k] === null) continue; // nothing arrived: times inf it would be NaN
+        edge.n = ++count[arg];
+        edges.push(edge);
+        upstream.push(grad[user]);
+        contribution.push(grad[user] * local[user][k]);
+        before.push(grad[arg]);
+        after.push(grad[arg] += grad[user] * local[user][k]);
       }
-      for (const edge of this.edges) edge.of = count[edge.arg];
-      args.forEach((list, i) => {
-        if (!count[i] || !list.length) grad[i] += 0; // -0 is no gradient
+      for (const edge of edges) edge.of = count[edge.arg];
+      this.args.forEach((args, i) => {
+        if (!count[i] || !args.length) grad[i] += 0; // where nothing arrived, and in leaves, -0 is 0
       });
     }
   }
@@ -174,7 +177,7 @@ const core = (() => {
         tape.forward();
         tape.backward();
         J += tape.data[tape.root] / m;
-        g.forEach((_, p) => { g[p] += tape.grad[p] / m; });
+        for (let p = 0; p < g.length; p++) g[p] += tape.grad[p] / m;
       }
       for (const w of this.weights) {
         J += 0.5 * this.lam * this.parameters[w] ** 2;

@@ -74,33 +74,41 @@ def trainer_json(
     """What the page's `Trainer` takes to do what `fit` does with SGD(model.parameters(), lr): J of E3 falls.
 
     The graph of one sample stands for all; if `loss` needs its target as a number, that of each different target.
+    Raises ValueError for a row that has no JavaScript.
     """
     parameters, inputs = model.parameters(), [Value(x, f"x[{j}]") for j, x in enumerate(next(iter(X)))]
-    graphs: dict[Any, dict[str, Any]] = {}
-    which = []
-    for y in Y:
-        targets = [Value(t, f"y[{i}]") for i, t in enumerate(y if isinstance(y, Iterable) else [y])]
-        output = model(inputs)
-        try:
-            J, key = loss(output, targets if isinstance(y, Iterable) else targets[0]), None
-        except TypeError:
-            J, key = loss(output, y), y
-        if key not in graphs:
-            outputs = output if isinstance(output, list) else [output]
-            order = topological_order(*parameters, *inputs, *targets, *outputs, J)
-            graphs[key] = {"tape": _graph(order, J), "outputs": [order.index(a) for a in outputs]}
-        which.append([*graphs].index(key))
+    output = model(inputs)
+    outputs = output if isinstance(output, list) else [output]
+    first = next(iter(Y))
+    targets = [Value(t, f"y[{i}]") for i, t in enumerate(_list(first))]
+    try:
+        costs = {"": loss(output, targets if isinstance(first, Iterable) else targets[0])}
+        which = [""] * len(Y)
+    except (TypeError, ValueError):
+        which, targets = [repr(y) for y in Y], []
+        costs = {key: loss(output, y) for key, y in dict(zip(which, Y)).items()}
     place = {p: i for i, p in enumerate(parameters)}
+    graphs = []
+    for J in costs.values():
+        order = topological_order(*parameters, *inputs, *targets, *outputs, J)
+        tape = _graph(order, J)
+        if not tape["editable"]:
+            raise ValueError(f"a page cannot train this model: {tape['reason']}")
+        graphs.append({"tape": tape, "outputs": [order.index(a) for a in outputs]})
     return {
-        "graphs": [*graphs.values()],
-        "which": which,
+        "graphs": graphs,
+        "which": [[*costs].index(key) for key in which],
         "parameters": [_json(p.data) for p in parameters],
         "weights": [place[w] for w in model.weights()] if lam else [],
         "X": [[*map(float, x)] for x in X],
-        "Y": [[*map(float, y)] if isinstance(y, Iterable) else [float(y)] for y in Y],
+        "Y": [[*map(float, _list(y))] if targets else [] for y in Y],
         "lam": lam,
         "lr": lr,
     }
+
+
+def _list(y: Any) -> list[Any]:
+    return [*y] if isinstance(y, Iterable) else [y]
 
 
 def _json(x: float) -> float | str:
