@@ -244,7 +244,7 @@ def _run(
             return None
         return step
 
-    chain_rule(order, running, nothing, lambda node: map(look, repeat(node), count(), node.args, node.partials))
+    chain_rule(running, nothing, lambda node: map(look, repeat(node), count(), node.args, node.partials))
     parts = Counter(step.arg for step in log if step.contribution is not None)
     seen: Counter[Value] = Counter()
     for i, step in enumerate(log):
