@@ -18,7 +18,7 @@ test: $(VENV)/test.stamp
 	command -v dot >/dev/null || { apt-get update -qq && apt-get install -y -qq graphviz >/dev/null; }
 	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium >/dev/null; }
 	command -v node >/dev/null || { apt-get update -qq && apt-get install -y -qq nodejs >/dev/null; }
-	$(PY) -m pytest -n auto --cov --cov-report=term-missing:skip-covered
+	$(PY) -m pytest -n auto --dist loadgroup --cov --cov-report=term-missing:skip-covered
 
 lint: $(VENV)/lint.stamp $(VENV)/test.stamp
 	$(PY) -m ruff check

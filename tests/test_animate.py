@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -12,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 from expressions import Expression
 from hypothesis import given, settings
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from processes import output_under_any_hash_seed
 from strategies import expressions
 
@@ -306,12 +305,7 @@ def chain(length: int) -> Value:
 # --- in a browser ---
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium")
-        yield browser
-        browser.close()
+browser_group = pytest.mark.xdist_group("browser")
 
 
 AT = """time => {
@@ -330,6 +324,7 @@ def texts_at(page: Page, time: float) -> dict[str, list[str]]:
     return found
 
 
+@browser_group
 def test_each_step_at_its_time(browser: Browser) -> None:
     """In the middle of step k its caption is seen, alone; the values computed by then; the sums made by then."""
     J = net()
@@ -356,6 +351,7 @@ def test_each_step_at_its_time(browser: Browser) -> None:
     page.close()
 
 
+@browser_group
 def test_dashes_run_forward_then_back(browser: Browser) -> None:
     """Along the arrow as its operand is used, against it as gradient flows."""
     page = browser.new_page()
@@ -375,6 +371,7 @@ def test_dashes_run_forward_then_back(browser: Browser) -> None:
     page.close()
 
 
+@browser_group
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_less_motion(browser: Browser, scheme: Any) -> None:
     """Who asks for less motion sees the end, and nothing moves."""
@@ -385,6 +382,7 @@ def test_less_motion(browser: Browser, scheme: Any) -> None:
     page.close()
 
 
+@browser_group
 def test_as_an_image(browser: Browser, tmp_path: Path) -> None:
     """It is a valid image, plays there, asks for nothing, and its captions stay within it."""
     animate(net(), tmp_path / "a b 权.svg", seconds=0.2)

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser
 from sphinx.util.inventory import InventoryFile
 
 from tinygrad_sq import table
@@ -103,23 +103,17 @@ def test_a_broken_link_is_found(tmp_path: Path) -> None:
 # --- in the browser ---
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield chromium.new_context(offline=True, viewport={"width": 400, "height": 800}).new_page()
-        chromium.close()
-
-
-def test_pages_need_no_network(site: Path, browser: Page) -> None:
+@pytest.mark.xdist_group("browser")
+def test_pages_need_no_network(site: Path, browser: Browser) -> None:
     """Every page opens from disk: no request, nothing on the console, and nothing wider than a phone."""
     seen: list[str] = []
-    browser.on("request", lambda request: seen.append(request.url))
-    browser.on("console", lambda message: seen.append(f"console {message.text}"))
-    browser.on("pageerror", lambda error: seen.append(f"error {error}"))
+    window = browser.new_context(offline=True, viewport={"width": 400, "height": 800}).new_page()
+    window.on("request", lambda request: seen.append(request.url))
+    window.on("console", lambda message: seen.append(f"console {message.text}"))
+    window.on("pageerror", lambda error: seen.append(f"error {error}"))
     for page in sorted(site.rglob("*.html")):
-        browser.goto(page.as_uri())
-        width = browser.evaluate("document.scrollingElement.scrollWidth")
+        window.goto(page.as_uri())
+        width = window.evaluate("document.scrollingElement.scrollWidth")
         assert width <= 400, f"{page.relative_to(site)} is {width} pixels wide on a phone of 400"
     assert [url for url in seen if not url.startswith(("file:", "data:"))] == []
 

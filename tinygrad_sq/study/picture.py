@@ -272,7 +272,7 @@ RAISED = dict(zip(map(ord, "0123456789−.einfaʸ"), "⁰¹²³⁴⁵⁶⁷⁸�
 # --- words and numbers ---
 
 
-class _Atom(str):
+class Atom(str):
     """An operand in a formula that needs no parentheses, however tightly the formula binds."""
 
     def __format__(self, spec: str) -> str:
@@ -292,7 +292,7 @@ CLOSED = 5  # the precedence of a formula that needs no parentheses
 def formula(node: Value) -> str:
     """The operation that made a value, by the row's template, of its operands' labels (or numbers)."""
     assert node.op
-    atoms = [_Atom(shown(arg.label) or short(arg.data) if isinstance(arg, Value) else short(arg)) for arg in node.args]
+    atoms = [Atom(shown(arg.label) or short(arg.data) if isinstance(arg, Value) else short(arg)) for arg in node.args]
     text = node.op.text
     return shown(text.format(*atoms) if isinstance(text, str) else text(*atoms), 120)
 

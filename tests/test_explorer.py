@@ -1,0 +1,674 @@
+"""The explorer page in a real browser, offline: what it shows is what Python computes, whatever is done to it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page
+from processes import output_under_any_hash_seed
+
+from tinygrad_sq import MLP, SGD, Value, cost, custom_op, dot, explore, fit, maximum, op, relu, tanh, where
+from tinygrad_sq.graph import topological_order
+from tinygrad_sq.job import residuals, sample_graph
+from tinygrad_sq.study.picture import short, signed
+
+pytestmark = pytest.mark.xdist_group("browser")  # one worker has the browser, and not each its own
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A window without a network."""
+    context = browser.new_context(
+        viewport={"width": 1300, "height": 800}, offline=True, reduced_motion="reduce", color_scheme="light"
+    )
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def open_page(context: BrowserContext, tmp_path: Path) -> Iterator[Open]:
+    """Opens the page of a graph. At the end there must have been no request but for the file, and no word of error."""
+    requests: list[str] = []
+    words: list[str] = []
+    opened: list[str] = []
+
+    def opener(root: Value, fragment: str = "", path: Path | None = None, **options: Any) -> Page:
+        path = path or tmp_path / "page.html"
+        explore(root, path, **options)
+        page = context.new_page()
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("console", lambda message: words.append(message.text))
+        page.on("pageerror", lambda error: words.append(str(error)))
+        opened.append(path.as_uri())
+        page.goto(path.as_uri() + fragment)
+        page.wait_for_selector("body[data-ready]")
+        return page
+
+    yield opener
+    assert not words
+    assert requests == opened
+
+
+def formula() -> Value:
+    """tanh(w x + b) x, in which x is used twice."""
+    w, x, b = Value(0.5, "w"), Value(1.5, "x"), Value(-0.2, "b")
+    y = tanh(w * x + b) * x
+    y.backward()
+    return y
+
+
+def polynomial() -> Value:
+    """Sums and products alone, with constants and both edges of a + a and a * a."""
+    a, b = Value(1.7, "a"), Value(-0.3, "b")
+    y = (a + a) * b - a * a * 3.0 + dot([a, b], [b, 0.7], a) - b
+    y.backward()
+    return y
+
+
+def net(sizes: tuple[int, ...] = (2, 3, 1), activation: str = "tanh") -> tuple[MLP, Value]:
+    """A net, and J of one sample."""
+    model = MLP(sizes[0], sizes[1:], activation, "tanh", seed=3, init="glorot")
+    return model, sample_graph(model, [0.8, -0.5, 0.3][: sizes[0]], [0.5, -0.4][: sizes[-1]])
+
+
+GRAPHS: dict[str, Callable[[], Value]] = {
+    "formula": formula,
+    "polynomial": polynomial,
+    "net": lambda: net()[1],
+    "relu": lambda: net((2, 3, 2), "relu")[1],
+}
+
+
+all_graphs = pytest.mark.parametrize("root", [pytest.param(make(), id=name) for name, make in GRAPHS.items()])
+
+
+def until(page: Page, condition: str) -> None:
+    """Wait for a condition. The page's policy forbids Playwright to wait inside it."""
+    for _ in range(100):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(50)
+    pytest.fail(f"never came true: {condition}")
+
+
+def text_of(page: Page, selector: str) -> str:
+    return (page.locator(selector).text_content() or "").strip()
+
+
+# --- numbers ---
+
+
+def backward_steps(root: Value) -> list[tuple[int, int, float, float, float, float]]:
+    """The chain rule, edge by edge: (user, arg, upstream, local, before, after)."""
+    order = topological_order(root)
+    index = {node: i for i, node in enumerate(order)}
+    adjoint = [0.0] * len(order)
+    adjoint[-1] = 1.0
+    steps = []
+    for node in reversed(order):
+        for arg, local in zip(node.args, node.partials):
+            if isinstance(arg, Value) and local is not None:
+                i, upstream = index[arg], adjoint[index[node]]
+                before = adjoint[i]
+                adjoint[i] += upstream * local
+                steps.append((index[node], i, upstream, local, before, adjoint[i]))
+    return steps
+
+
+@all_graphs
+def test_every_number_of_the_page_is_pythons(root: Value, open_page: Open) -> None:
+    """data, ∇ and local derivatives are Python's: exactly where there are sums and products alone, else to 4 ulp."""
+    page = open_page(root)
+    order = topological_order(root)
+    exact = all(node.op is None or node.op.name in ("add", "sub", "mul", "dot") for node in order)
+    rel = 0.0 if exact else 4 * 2**-52
+    for name in ("data", "grad"):
+        here = page.evaluate(f"[...tape.{name}]")
+        assert here == pytest.approx([getattr(node, name) for node in order], rel=rel, abs=0.0)
+    shown = page.evaluate("nodes.map(node => [node.data.data, node.grad.data])")
+    assert shown == [[short(node.data), f"∇ {signed(node.grad)}"] for node in order]
+    locals_ = page.evaluate("tape.args.map((args, i) => args.map((_, k) => arrows[i][k]?.text.data ?? null))")
+    for node, texts in zip(order, locals_):
+        for arg, local, text in zip(node.args, node.partials, texts):
+            if isinstance(arg, Value) and text:
+                assert text == f"×{short(local or 0.0, 3)}"
+
+
+@all_graphs
+def test_each_step_by_keyboard(root: Value, open_page: Open) -> None:
+    """→ goes through each operation, the seed and each edge, and tells upstream × local, old + contribution = new."""
+    page = open_page(root)
+    order = topological_order(root)
+    operations = [i for i, node in enumerate(order) if node.op]
+    page.keyboard.press("Home")
+    assert text_of(page, "#where") == f"forward 0 of {len(operations)}"
+    assert page.locator(".value.wait").count() == len(operations)
+    for k, i in enumerate(operations, 1):
+        page.keyboard.press("ArrowRight")
+        assert text_of(page, "#where") == f"forward {k} of {len(operations)}"
+        assert short(order[i].data, 6) in text_of(page, "#now")
+    assert page.locator(".value.wait").count() == 0
+    steps = backward_steps(root)
+    page.keyboard.press("ArrowRight")
+    assert text_of(page, "#now h2") == "Backward: the seed"
+    seen = dict.fromkeys(range(len(order)), 0)
+    for k, (_, arg, upstream, local, before, after) in enumerate(steps, 1):
+        page.keyboard.press("ArrowRight")
+        seen[arg] += 1
+        assert text_of(page, "#where") == f"backward {k} of {len(steps)}"
+        contribution = upstream * local
+        told = [short(x, 6) for x in (upstream, local, contribution, before, contribution, after)]
+        lines = page.locator("#now p").all_text_contents()
+        assert re.findall(r"[−\d.]+(?:e[-+−]\d+)?|inf|nan", " ".join(lines[1:3])) == told
+        of = sum(step[1] == arg for step in steps)
+        assert f"contribution {seen[arg]} of {of} " in lines[3]
+        assert ("complete" in lines[3]) == (seen[arg] == of)
+        assert page.evaluate(f"nodes[{arg}].grad.data") == f"∇ {signed(after)}"
+    page.keyboard.press("ArrowRight")
+    assert text_of(page, "#where") == f"backward {len(steps)} of {len(steps)}"
+    page.keyboard.press("ArrowLeft")
+    assert text_of(page, "#where") == f"backward {len(steps) - 1} of {len(steps)}"
+
+
+@all_graphs
+def test_contributions_add_up_to_the_gradient(root: Value, open_page: Open) -> None:
+    """∂J/∂v = Σ contributions to v, for every v but the root."""
+    page = open_page(root)
+    sums = page.evaluate(
+        "(() => { const sums = boxes.map(() => 0); tape.edges.forEach(({arg}, e) => sums[arg] += tape.contribution[e]);"
+        " return sums })()"
+    )
+    assert sums[:-1] == pytest.approx([node.grad for node in topological_order(root)][:-1], rel=1e-15)
+
+
+def test_play_runs_to_the_end(open_page: Open) -> None:
+    """Space plays all steps, from the first; space again pauses."""
+    page = open_page(formula())
+    page.clock.install()
+    page.keyboard.press("Space")
+    assert text_of(page, "#play") == "pause"
+    page.clock.run_for(1400)
+    assert text_of(page, "#where") == "forward 2 of 4"
+    page.keyboard.press("Space")
+    page.clock.run_for(5000)
+    assert text_of(page, "#where") == "forward 2 of 4"
+    page.keyboard.press("Space")
+    page.clock.run_for(20000)
+    assert text_of(page, "#where").startswith("backward 7 of")
+    assert text_of(page, "#play") == "play"
+
+
+# --- change ---
+
+
+@all_graphs
+def test_the_sliders_finite_difference_is_the_gradient(root: Value, open_page: Open) -> None:
+    """(J(x+h) − J(x−h)) / 2h, beside each slider, is ∂J/∂x there, wherever the slider is."""
+    page = open_page(root)
+    for fold in page.locator("details").all():
+        if fold.get_attribute("open") is None:
+            fold.locator("summary").click()
+    for slider in page.locator(".leaf input[type=range]").all():
+        slider.evaluate("slider => { slider.value = +slider.max / 3; slider.dispatchEvent(new Event('input')) }")
+        shown = page.locator(".leaf output").all_text_contents()
+        assert len(shown) == len([node for node in topological_order(root) if not node.op])
+        for text in shown:
+            gradient, difference = (float(x.replace("−", "-")) for x in re.findall(r"[−\d.]+(?:e[-+−]\d+)?", text))
+            assert difference == pytest.approx(gradient, rel=1e-4, abs=1e-8)
+
+
+def test_a_change_is_computed_anew(open_page: Open) -> None:
+    """After a number is typed, everything is what Python computes with that number."""
+    page = open_page(formula())
+    page.get_by_label("x, as a number").fill("-0.75")
+    page.get_by_label("x, as a number").press("Tab")
+    w, x, b = Value(0.5, "w"), Value(-0.75, "x"), Value(-0.2, "b")
+    y = tanh(w * x + b) * x
+    y.backward()
+    order = topological_order(y)
+    assert page.evaluate("[...tape.data]") == pytest.approx([node.data for node in order], rel=1e-15)
+    assert page.evaluate("[...tape.grad]") == pytest.approx([node.grad for node in order], rel=1e-15)
+    page.click("#reset")
+    assert page.evaluate("tape.data[tape.root]") == pytest.approx(formula().data, rel=1e-15)
+
+
+@pytest.mark.parametrize("text", ["", "1e999"])
+def test_what_is_no_number_changes_nothing(text: str, open_page: Open) -> None:
+    """An empty field, or a number beyond the floats, leaves everything as it was."""
+    page = open_page(formula())
+    page.get_by_label("x, as a number").fill(text)
+    page.get_by_label("x, as a number").press("Tab")
+    assert page.evaluate("tape.data[tape.root]") == formula().data
+
+
+def test_another_branch_is_other_edges(open_page: Open) -> None:
+    """Where a change takes the other branch of `where`, the steps are those of that branch."""
+    x, c = Value(2.0, "x"), Value(1.0, "c")
+    y = where(c, x * 3.0, x * x * x)
+    y.backward()
+    page = open_page(y)
+    before = page.evaluate("tape.edges.length")
+    page.get_by_label("c, as a number").fill("0")
+    page.get_by_label("c, as a number").press("Tab")
+    assert page.evaluate("tape.edges.length") != before
+    assert page.evaluate("[...tape.grad]")[topological_order(y).index(x)] == 12.0
+    page.keyboard.press("End")
+    page.get_by_label("c, as a number").fill("1")
+    page.get_by_label("c, as a number").press("Tab")
+    assert text_of(page, "#where") == f"backward {before} of {before}"
+
+
+def test_a_row_that_javascript_cannot_have_is_shown_and_not_changed(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A custom op without native code keeps its recorded numbers; sliders are off, and the page says why."""
+    monkeypatch.setattr(op, "rows", dict(op.rows))
+    cube = custom_op("cube_of_the_explorer", lambda x: x**3, (lambda y, x: 3.0 * x * x,))
+    x = Value(2.0, "x")
+    y = cube(x)
+    y.backward()
+    page = open_page(y)
+    assert page.evaluate("[...tape.data]") == [2.0, 8.0]
+    assert page.evaluate("[...tape.grad]") == [12.0, 1.0]
+    assert page.locator("aside input:enabled, aside button:enabled").count() == 0
+    assert "cube_of_the_explorer" in text_of(page, "#change")
+
+
+# --- δ ---
+
+
+def numbers(page: Page, selector: str) -> list[list[float]]:
+    """The cells of a table's rows but the first, as numbers."""
+    rows = page.locator(f"{selector} tbody tr").all()
+    return [[float(cell.replace("−", "-")) for cell in row.locator("td").all_text_contents()[1:]] for row in rows]
+
+
+@pytest.mark.parametrize("sizes", [(2, 3, 1), (3, 2, 4, 2), (1, 1, 1)])
+def test_delta_by_engine_and_by_closed_form(sizes: tuple[int, ...], open_page: Open) -> None:
+    """E5, E6 and E7 agree with the engine on the page, and both with Python's."""
+    model, J = net(sizes)
+    page = open_page(J)
+    x = [0.8, -0.5, 0.3][: sizes[0]]
+    y = [0.5, -0.4][: sizes[-1]]
+    rows = dict(zip(page.locator("#deltas tbody td:first-child").all_text_contents(), numbers(page, "#deltas")))
+    for residual in residuals(model, J, x, y):
+        _, engine, closed, difference = rows.pop(residual.unit)
+        assert engine == pytest.approx(residual.engine, rel=1e-5)
+        assert closed == pytest.approx(residual.closed_form, rel=1e-5)
+        assert difference < 1e-15
+    assert not rows
+    for l, layer in enumerate(model.layers):
+        page.select_option("#layer", str(l))
+        outer = numbers(page, "#outer")
+        parameters = [*(w for neuron in layer.neurons for w in neuron.w), *(neuron.b for neuron in layer.neurons)]
+        assert len(outer) == len(parameters)
+        for (engine, closed, difference), p in zip(outer, parameters):
+            assert engine == pytest.approx(p.grad, rel=1e-5)
+            assert closed == pytest.approx(p.grad, rel=1e-5)
+            assert difference < 1e-15
+    page.keyboard.press("Home")
+    assert "not yet" in text_of(page, "#deltas")
+
+
+def test_delta_of_another_loss_starts_from_the_engines(open_page: Open) -> None:
+    """E5 belongs to E1: with another loss the output's δ is ∂J/∂a f'(z), and E6 goes on from it."""
+    model = MLP(2, [3, 1], "tanh", "sigmoid", seed=1)
+    J = model([0.3, 0.4]) ** 3.0
+    J.label = "J"
+    J.backward()
+    page = open_page(J)
+    assert "E5" not in text_of(page, "#deltas")
+    for _, engine, closed, difference in numbers(page, "#deltas"):
+        assert engine == closed
+        assert difference < 1e-15
+
+
+def test_without_a_net_there_is_no_delta(open_page: Open) -> None:
+    """δ is for nets; the cost of two samples has every unit twice, and so no one δ."""
+    page = open_page(formula())
+    assert page.locator("#delta").is_hidden()
+    model, _ = net()
+    J = cost(model, [[0.1, 0.2], [0.3, 0.4]], [0.5, 0.6])
+    J.backward()
+    assert open_page(J).locator("#delta").is_hidden()
+
+
+# --- training ---
+
+X = [[0.1 * k - 0.5, math.sin(k)] for k in range(12)]
+Y = [1.0 if math.cos(k) > 0.0 else -1.0 for k in range(12)]
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.02])
+def test_training_in_the_page_is_fit(lam: float, open_page: Open) -> None:
+    """100 steps of gradient descent in the page give the parameters and costs of `fit` with SGD, to 1e-9."""
+    model, J = net((2, 4, 1))
+    page = open_page(J, model=model, data=(X, Y), lr=0.2, lam=lam)
+    page.click("#hundred")
+    page.click("#descend")
+    history = fit(model, X, Y, optimizer=SGD(model.parameters(), lr=0.2), lam=lam, epochs=101)
+    assert page.evaluate("curve") == pytest.approx(history.cost, rel=1e-9)
+    here = page.evaluate("parameters.map(p => tape.data[p])")
+    assert here == pytest.approx([p.data for p in model.parameters()], rel=1e-9)
+    assert short(history.cost[-1], 6) in text_of(page, "#cost")
+    assert "101 steps" in text_of(page, "#cost")
+    points = (page.locator("#curve polyline").get_attribute("points") or "").split()
+    assert len(points) == 101
+    page.click("#reset")
+    assert text_of(page, "#cost") == "17 parameters, 12 samples"
+
+
+def test_descent_on_what_was_recorded(open_page: Open) -> None:
+    """Without samples, a step is p − lr ∂J/∂p of the recorded graph, for the parameters or else for all leaves."""
+    page = open_page(formula(), lr=0.25)
+    page.click("#descend")
+    leaves = [node for node in topological_order(formula()) if not node.op]
+    here = page.evaluate("parameters.map(p => tape.data[p])")
+    assert here == pytest.approx([v.data - 0.25 * v.grad for v in leaves], rel=1e-15)
+    _, J = net()
+    page = open_page(J)
+    assert page.evaluate("parameters.length") == 13
+
+
+def test_running_and_pausing(open_page: Open) -> None:
+    """`run` takes steps until it is pressed again."""
+    model, J = net()
+    page = open_page(J, model=model, data=(X, Y))
+    page.click("#run")
+    until(page, "curve.length > 3")
+    page.click("#run")
+    assert text_of(page, "#run") == "run"
+    steps = page.evaluate("new Promise(done => setTimeout(() => done(curve.length), 100))")
+    assert steps == page.evaluate("curve.length")
+
+
+def test_a_step_that_leaves_the_finite_numbers_is_not_taken(open_page: Open) -> None:
+    """Too large a step size stops the training with a word, and leaves the parameters finite."""
+    x = Value(3.0, "x")
+    y = x * x * x * x
+    y.backward()
+    page = open_page(y, lr=1e3)
+    page.click("#hundred")
+    assert "smaller step size" in text_of(page, "#fault")
+    assert page.evaluate("Number.isFinite(tape.data[0])")
+
+
+def test_the_plane_shows_what_the_net_decides(open_page: Open) -> None:
+    """Each point of the plane has the colour of the side on which the net's output is; a click moves the inputs."""
+    model, J = net((2, 4, 1))
+    page = open_page(J, model=model, data=(X, Y))
+    box = page.locator("#plane").bounding_box()
+    assert box
+    page.locator("#plane").click(position={"x": 5.0, "y": 5.0})
+    x = page.evaluate("graph.plane.x.map(i => tape.data[i])")
+    assert x == pytest.approx([-0.665 + 5 / box["width"] * 1.43, 1.29 - 5 / box["width"] * 2.59], abs=0.02)
+    colours = page.evaluate(
+        "(() => { const [l, r, b, t] = graph.plane.box;"
+        " const pixels = $('plane').getContext('2d').getImageData(0, 0, 480, 480).data;"
+        " return [[9, 200], [200, 9], [470, 300], [300, 470]].map(([u, v]) => { const k = 4 * (480 * v + u);"
+        " return [l + (r - l) * u / 480, t - (t - b) * v / 480, pixels[k + 2] > pixels[k]] }) })()"
+    )
+    for x0, x1, blue in colours:
+        assert blue == (float(model([x0, x1])) > 0.0)
+
+
+def test_a_model_and_its_data_belong_together() -> None:
+    """A model without data, data without a model, and a model that the graph does not use are refused."""
+    model, J = net()
+    with pytest.raises(ValueError, match="both"):
+        explore(J, "never.html", model=model)
+    with pytest.raises(ValueError, match="both"):
+        explore(J, "never.html", data=(X, Y))
+    with pytest.raises(ValueError, match="does not depend on"):
+        explore(formula(), "never.html", model=model, data=(X, Y))
+
+
+# --- the window ---
+
+
+def view(page: Page) -> list[float]:
+    return [float(x) for x in (page.locator("#graph").get_attribute("viewBox") or "").split()]
+
+
+def test_dragging_moves_the_graph(open_page: Open) -> None:
+    """A drag of the ground moves the graph with the mouse, and ends the following."""
+    page = open_page(net()[1])
+    x, y, width, _ = view(page)
+    scale = width / page.evaluate("stage.getBoundingClientRect().width")
+    page.mouse.move(300, 700)
+    page.mouse.down()
+    page.mouse.move(350, 680, steps=5)
+    page.mouse.up()
+    page.mouse.move(600, 600)
+    assert view(page)[:2] == pytest.approx([x - 50 * scale, y + 20 * scale])
+    assert page.locator("#follow").get_attribute("aria-pressed") == "false"
+
+
+def test_dragging_a_leaf_changes_it(open_page: Open) -> None:
+    """A leaf dragged up grows."""
+    page = open_page(formula())
+    box = page.evaluate("(() => { const {x, y} = nodes[0].g.getBoundingClientRect(); return [x + 20, y + 20] })()")
+    page.mouse.move(*box)
+    page.mouse.down()
+    page.mouse.move(box[0], box[1] - 40, steps=4)
+    page.mouse.up()
+    assert page.evaluate("tape.data[0]") == 0.5 + 40 * 2.0 / 200
+
+
+def test_the_wheel_zooms_at_the_mouse(open_page: Open) -> None:
+    """What is under the mouse stays there when the wheel turns."""
+    page = open_page(net()[1])
+    at = "(({x, y}) => [x, y])(new DOMPoint(400, 300).matrixTransform(stage.getScreenCTM().inverse()))"
+    before, width = page.evaluate(at), view(page)[2]
+    page.mouse.move(400, 300)
+    page.mouse.wheel(0, -200)
+    until(page, f"stage.viewBox.baseVal.width < {width}")
+    assert page.evaluate(at) == pytest.approx(before)
+
+
+def test_the_camera_follows_the_step(open_page: Open) -> None:
+    """Each step's box is in view and large enough to read; `fit` shows the whole graph."""
+    page = open_page(net((2, 8, 8, 1))[1])
+    for _ in range(12):
+        page.keyboard.press("ArrowLeft")
+        inside = page.evaluate(
+            "(() => { const s = stage.getBoundingClientRect(), b = nodes[present().node].g.getBoundingClientRect();"
+            " return b.left >= s.left && b.right <= s.right && b.top >= s.top && b.bottom <= s.bottom })()"
+        )
+        assert inside
+        assert page.evaluate("camera.zoom") >= 1.0
+    page.keyboard.press("0")
+    x, y, width, height = view(page)
+    assert page.evaluate(f"boxes.every(([, x, y]) => x > {x} && x < {x + width} && y > {y} && y < {y + height})")
+    page.keyboard.press("f")
+    assert page.evaluate("camera.zoom") >= 1.0
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("+")
+    page.keyboard.press("-")
+    assert page.locator("#follow").get_attribute("aria-pressed") == "false"
+
+
+def test_values_by_keyboard(open_page: Open) -> None:
+    """↑ and ↓ go from value to value, each with a name to be read aloud; Enter leads to the field of a leaf."""
+    page = open_page(formula())
+    for _ in range(10):
+        page.keyboard.press("ArrowUp")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')").startswith("w = 0.5")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "w, as a number"
+
+
+def test_help_and_theme_by_keyboard(open_page: Open) -> None:
+    """? shows the keys and closes again; t changes from light to dark and back."""
+    page = open_page(formula())
+    page.keyboard.press("?")
+    assert page.locator("#help").is_visible()
+    page.click("#close")
+    assert page.locator("#help").is_hidden()
+    colour = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(colour)
+    page.keyboard.press("t")
+    assert page.evaluate(colour) != light
+    page.keyboard.press("t")
+    assert page.evaluate(colour) == light
+
+
+def test_the_dark_theme_of_the_system(browser: Browser, tmp_path: Path) -> None:
+    """A page opened in a dark system is dark."""
+    explore(formula(), tmp_path / "page.html")
+    page = browser.new_page(color_scheme="dark")
+    page.goto((tmp_path / "page.html").as_uri())
+    page.wait_for_selector("body[data-ready]")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(13, 17, 23)"
+    page.close()
+
+
+def test_the_address_restores_the_state(open_page: Open) -> None:
+    """The fragment holds the step, the changed values and the theme: the same address shows the same page."""
+    page = open_page(formula())
+    page.get_by_label("w, as a number").fill("0.123456789")
+    page.get_by_label("w, as a number").press("Tab")
+    page.click("#back")
+    page.click("#theme")
+    until(page, "location.hash.includes('theme=dark') && location.hash.includes('step=')")
+    fragment = page.evaluate("location.hash")
+    again = open_page(formula(), fragment)
+    state = "[step, ...tape.data, document.documentElement.style.colorScheme]"
+    assert again.evaluate(state) == page.evaluate(state)
+    again.evaluate("location.hash = '#step=2'")
+    until(again, "step === 2")
+    assert again.evaluate("tape.data[0]") == 0.5
+
+
+@pytest.mark.parametrize("fragment", ["#step=x&set=99:1,a:b,0:zzz&theme=pink", "#step=-3", "#step=1e9", "#set=4:7"])
+def test_a_senseless_address_is_harmless(fragment: str, open_page: Open) -> None:
+    """An address by hand may say anything: what makes no sense is left out."""
+    page = open_page(formula(), fragment)
+    assert page.evaluate("tape.data[tape.root]") == formula().data
+    assert page.evaluate("document.documentElement.style.colorScheme") == ""
+
+
+@all_graphs
+def test_text_inside_its_box(root: Value, open_page: Open) -> None:
+    """Every text fits into its box, at the widest numbers too."""
+    page = open_page(root)
+    page.evaluate("leaves.forEach((i, k) => tape.set(i, k % 2 ? -1.2345e-05 : -98765432.1)); recompute(); paint()")
+    outside = page.evaluate(
+        "nodes.flatMap(({g}, i) => { const [, , , width] = boxes[i];"
+        " return [...g.querySelectorAll('text')].filter(t => {"
+        " const b = t.getBBox(); return b.x < -width / 2 - 4 || b.x + b.width > width / 2 + 4 || b.y < -20 ||"
+        " b.y + b.height > 20 }).map(t => t.textContent) })"
+    )
+    assert outside == []
+
+
+def test_hostile_labels_are_text(open_page: Open, context: BrowserContext) -> None:
+    """A label that looks like HTML or script is shown as it is, and does nothing."""
+    label = "</script><img src=x onerror=alert(1)>"
+    x = Value(1.0, label)
+    y = tanh(x)
+    y.label = "{parts}\u2028<!--"
+    y.backward()
+    page = open_page(y, title="<b>" + label)
+    assert page.locator("img").count() == 0
+    assert page.locator("#graph .name").text_content() == label[:23] + "…"
+    assert (page.locator("h1").text_content() or "").startswith("<b></script>")
+
+
+def test_a_path_with_spaces_and_chinese(open_page: Open, tmp_path: Path) -> None:
+    """The page opens from any folder."""
+    folder = tmp_path / "链式 法则 #1"
+    folder.mkdir()
+    page = open_page(formula(), path=folder / "反向 传播?.html")
+    assert page.locator("#graph").is_visible()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing(theme: str, open_page: Open) -> None:
+    """axe, the checker of accessibility, finds no violation, light or dark, with and without the dialog."""
+    model, J = net()
+    page = open_page(J, f"#step=20&theme={theme}", model=model, data=(X, Y))
+    for _ in range(2):
+        violations = Axe().run(page).response["violations"]
+        assert [(v["id"], v["nodes"][0]["html"]) for v in violations] == []
+        page.keyboard.press("?")
+
+
+def test_the_step_is_read_aloud(open_page: Open) -> None:
+    """The equation is a polite live region, read as a whole."""
+    page = open_page(formula())
+    assert page.locator("#now").get_attribute("aria-live") == "polite"
+    assert page.locator("#now").get_attribute("aria-atomic") == "true"
+    assert page.locator("#scrub").get_attribute("aria-valuetext") == text_of(page, "#where")
+
+
+def test_a_phone(browser: Browser, tmp_path: Path) -> None:
+    """400 pixels wide: nothing to scroll sideways, and the panels stand below the graph."""
+    model, J = net()
+    explore(J, tmp_path / "page.html", model=model, data=(X, Y))
+    page = browser.new_page(viewport={"width": 400, "height": 800}, has_touch=True, reduced_motion="reduce")
+    page.goto((tmp_path / "page.html").as_uri() + "#step=20")
+    page.wait_for_selector("body[data-ready]")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    graph, panels = page.locator("main").bounding_box(), page.locator("aside").bounding_box()
+    assert graph
+    assert panels
+    assert panels["y"] >= graph["y"] + graph["height"] - 1
+    page.close()
+
+
+def test_print(open_page: Open) -> None:
+    """On paper the whole graph stands above the panels, without buttons."""
+    page = open_page(net()[1], "#step=20")
+    page.emulate_media(media="print")
+    assert page.locator("[role=toolbar]").first.is_hidden()
+    assert page.locator("#now").is_visible()
+
+
+# --- the file ---
+
+
+def test_the_same_bytes_in_every_run() -> None:
+    """The page of one graph is one sequence of bytes, whatever the hash seed."""
+    output_under_any_hash_seed(
+        "from tinygrad_sq import MLP\n"
+        "from tinygrad_sq.job import sample_graph\n"
+        "from tinygrad_sq.study.explore import page\n"
+        "model = MLP(2, [3, 1], 'tanh', 'sigmoid', seed=3)\n"
+        "J = sample_graph(model, [0.8, -0.5], [0.5])\n"
+        "print(page(J, model=model, data=([[0.1, 0.2], [0.3, 0.5]], [0.0, 1.0])))"
+    )
+
+
+def test_it_forbids_every_request(tmp_path: Path) -> None:
+    """The page's own policy: nothing from anywhere, and of scripts and styles those alone that Python wrote."""
+    explore(formula(), tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
+    assert policy
+    assert policy[1].startswith("default-src 'none'; ")
+    assert "unsafe" not in policy[1]
+
+
+def test_only_values_can_be_explored(tmp_path: Path) -> None:
+    """A number is no graph, and no file is left behind."""
+    with pytest.raises(TypeError, match="expected a Value"):
+        explore(3.0, tmp_path / "page.html")  # type: ignore[arg-type]
+    assert not [*tmp_path.iterdir()]
+
+
+def test_ties_and_kinks(open_page: Open) -> None:
+    """At a tie and at a kink the page picks the gradient that Python picks."""
+    a, b = Value(0.0, "a"), Value(0.0, "b")
+    y = maximum(a, b) * 2.0 + relu(a) + abs(b)
+    y.backward()
+    page = open_page(y)
+    assert page.evaluate("[...tape.grad]") == [node.grad for node in topological_order(y)]

@@ -1,0 +1,341 @@
+"""The explorer page: a recorded graph in one HTML file, to be stepped through, changed and trained without a network.
+
+Python lays the graph out and writes down what it is; the page computes every number itself, with the numeric core that
+is generated from the derivative table.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import zlib
+from base64 import b64encode
+from collections.abc import Collection, Sequence
+from hashlib import sha256
+from html import escape
+from importlib.resources import files
+from typing import Any, TypeAlias
+
+from tinygrad_sq.graph import topological_order
+from tinygrad_sq.losses import half_squared_error
+from tinygrad_sq.nn import Module, Parameter
+from tinygrad_sq.saving import write
+from tinygrad_sq.study.draw import layout
+from tinygrad_sq.study.formula import to_text
+from tinygrad_sq.study.javascript import graph_json, numeric_core, trainer_json
+from tinygrad_sq.study.layout import Layout
+from tinygrad_sq.study.picture import (
+    Atom,
+    Cell,
+    Picture,
+    aligned,
+    picture,
+    reference,
+    short,
+    shown,
+)
+from tinygrad_sq.study.route import Point, Route
+from tinygrad_sq.study.svg import SIGNS
+from tinygrad_sq.study.theme import FILL, ROLES, STROKE, WIDTHS
+from tinygrad_sq.train import Loss
+from tinygrad_sq.value import Value
+
+Samples: TypeAlias = "tuple[Collection[Any], Collection[Any]]"
+
+ASSETS = files("tinygrad_sq.study") / "page"
+SCRIPTS = ("explorer.js", "train.js", "start.js")
+WIDEST = "−8.888e−88"  # a number of the page: after a change it may be as wide as this
+WIDEST_LOCAL = "×−0.0888"
+
+
+def explore(
+    root: Value,
+    path: str | os.PathLike[str],
+    *,
+    model: Module | None = None,
+    data: Samples | None = None,
+    loss: Loss = half_squared_error,
+    lam: float = 0.0,
+    lr: float = 0.1,
+    title: str = "",
+    force: bool = False,
+) -> None:
+    """Write the explorer page of the graph of `root` to `path`: one HTML file that needs no network.
+
+    model, data   the model in the graph, and samples (X, Y): the page trains it on them as `fit` does with SGD.
+                  Without them, gradient descent on what was recorded: by the parameters, or by all leaves
+    loss, lam     as for `cost`
+    lr            the step size to start with
+    title         the page's heading; by default, the formula
+    force         lay out more than 3,000 values all the same
+
+    Raises TypeError for what is not a Value; ValueError for too large a graph, for a model without data, and for one
+    of which the graph is no function; DotError if there is no Graphviz.
+    """
+    write(path, page(root, model=model, data=data, loss=loss, lam=lam, lr=lr, title=title, force=force))
+
+
+def page(
+    root: Value,
+    *,
+    model: Module | None = None,
+    data: Samples | None = None,
+    loss: Loss = half_squared_error,
+    lam: float = 0.0,
+    lr: float = 0.1,
+    title: str = "",
+    force: bool = False,
+) -> str:
+    """The HTML of `explore`: the same bytes for the same graph."""
+    pic = roomy(picture(root, force))
+    order = topological_order(root)
+    net = _net(order)
+    training = _training(model, data, loss, lam, lr)
+    graph = {
+        "tape": graph_json(root),
+        "names": [reference(node) for node in order],
+        **_written(order),
+        "net": net,
+        "train": training,
+        "parameters": _parameters(order, model),
+        "lr": lr,
+        "plane": _plane(net, training),
+        **_drawing(pic, layout(pic, "LR")),
+    }
+    core = numeric_core(graph["tape"], *[each["tape"] for each in (training or {"graphs": ()})["graphs"]])
+    parts = [_theme() + _asset("explorer.css"), core + "".join(map(_asset, SCRIPTS)), json.dumps(graph, **COMPACT)]
+    loader = _asset("loader.js")
+    slots = {
+        "title": escape(shown(title or _title(root, net), 80)),
+        "styles": _hash(parts[0]),
+        "scripts": f"{_hash(loader)}' '{_hash(parts[1])}",
+        "loader": loader,
+        "parts": b64encode(zlib.compress(json.dumps(parts, **COMPACT).encode(), 9)).decode(),
+    }
+    return re.sub(r"\{(\w+)\}", lambda slot: slots[slot[1]], _asset("page.html"))
+
+
+def _title(root: Value, net: list[dict[str, Any]] | None) -> str:
+    if net:
+        sizes = "-".join(str(len(layer)) for layer in (net[0]["x"], *[layer["z"] for layer in net]))
+        return f"{reference(root)} of a {sizes} net"
+    return to_text(root).splitlines()[0].rpartition(" = ")[0]
+
+
+COMPACT: Any = {"ensure_ascii": False, "allow_nan": False, "separators": (",", ":")}
+
+
+def _asset(name: str) -> str:
+    return (ASSETS / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """What a Content-Security-Policy calls an inline script or style that may run."""
+    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
+
+
+def _theme() -> str:
+    """The style sheet's colours: those of both themes as variables, and what is filled and drawn with them."""
+    colours = FILL | {f"{name}-line": pair for name, pair in STROKE.items()}
+    variables = [f"--{name}:light-dark({light},{dark})" for name, (light, dark) in colours.items()]
+    rules = [f":root{{color-scheme:light dark;{';'.join(variables)}}}"]
+    rules += [f".{name}{{fill:var(--{name});stroke:var(--{name}-line)}}" for name in ("group", "subgroup", *ROLES)]
+    rules += [f".{tone}{{fill:var(--{tone})}}" for tone in FILL if tone[:3] in STROKE or tone in STROKE]
+    for sign in SIGNS:
+        rules += [f".arrow.{sign}{{stroke:var(--{sign}-line);fill:var(--{sign}-line)}}"]
+    rules += [f".w{step}{{stroke-width:{width}px}}" for step, width in enumerate(WIDTHS)]
+    return "\n".join([*rules, ""])
+
+
+# --- the formulas ---
+
+
+def _written(order: list[Value]) -> dict[str, Any]:
+    """For each value its operation as a template of its operands, `{0}×{2} + {1}×{3} + {4}`; each template once."""
+    templates: dict[str, int] = {}
+    index = [templates.setdefault(_template(node), len(templates)) if node.op else -1 for node in order]
+    return {"templates": [*templates], "template": index}
+
+
+def _template(node: Value) -> str:
+    assert node.op
+    slots = [f"{{{k}}}" if isinstance(arg, Value) else short(arg) for k, arg in enumerate(node.args)]
+    if node.op.products:
+        return _sum_of_products(*node.op.products(*slots))
+    atoms = [Atom(slot) for slot in slots]
+    return node.op.text.format(*atoms) if isinstance(node.op.text, str) else node.op.text(*atoms)
+
+
+def _sum_of_products(terms: list[tuple[Any, Any]], rest: Any) -> str:
+    text = ""
+    for w, x in [*terms, *([(1.0, rest)] if rest not in (0.0, "0") else [])]:
+        minus, factor = w == -1.0, x if w in (1.0, -1.0) else f"{w} × {x}"
+        text += (" − " if minus else " + ") + factor if text else ("−" if minus else "") + factor
+    return text
+
+
+# --- the net, for the closed form ---
+
+
+def _net(order: list[Value]) -> list[dict[str, Any]] | None:
+    """The layers of an MLP among the values, found by the labels of the derivation: z, a, W, b and the layer's inputs,
+    as positions in `order`. None where there is no net, or several samples of one.
+
+    The last layer has the targets y, too, if the root is ½ ‖h − y‖² (E1), so that E5 is its δ.
+    """
+    index = {node: i for i, node in enumerate(order)}
+    labelled: dict[str, Value] = {}
+    for node in order:
+        if node.label in labelled and node.label:
+            return None
+        labelled[node.label] = node
+    layers: list[dict[str, Any]] = []
+    below: tuple[Any, ...] = ()
+    while units := _units(labelled, len(layers) + 2):
+        sums = [z.op.products(*z.args) for z, _ in units if z.op and z.op.products]
+        inputs = [tuple([x for _, x in terms]) for terms, _ in sums]
+        if len(set(inputs)) != 1 or len(sums) != len(units) or (layers and inputs[0] != below):
+            return None
+        weights = [w for terms, _ in sums for w, _ in terms] + [b for _, b in sums]
+        if not all(isinstance(w, Value) for w in weights):
+            return None
+        layers.append(
+            {
+                "z": [index[z] for z, _ in units],
+                "a": [index[a] for _, a in units],
+                "W": [[index[w] for w, _ in terms] for terms, _ in sums],
+                "b": [index[b] for _, b in sums],
+                "x": [_operand(x, index) for x in inputs[0]],
+            }
+        )
+        below = tuple([a for _, a in units])
+    if layers and (targets := _targets(order, below)) is not None:
+        layers[-1]["y"] = [_operand(t, index) for t in targets]
+    return layers or None
+
+
+def _operand(x: Value | float, index: dict[Value, int]) -> int | dict[str, str]:
+    """As in `graph_json`: a position, or a constant."""
+    return index[x] if isinstance(x, Value) else {"c": repr(x)}
+
+
+def _units(labelled: dict[str, Value], l: int) -> list[tuple[Value, Value]]:
+    """(z, a) of each unit of layer l."""
+    units: list[tuple[Value, Value]] = []
+    while (z := labelled.get(f"z{l}[{len(units)}]")) and (a := labelled.get(f"a{l}[{len(units)}]")):
+        if a.args[:1] != (z,):
+            break
+        units.append((z, a))
+    return units
+
+
+def _targets(order: list[Value], outputs: tuple[Value, ...]) -> list[Value | float] | None:
+    """y, if the root of the graph is what `half_squared_error` makes of the outputs and y."""
+    users = {arg: node for node in order for arg in node.args if isinstance(arg, Value)}
+    targets = [users[h].args[0] if h in users else h for h in outputs]
+    expected = half_squared_error(outputs, targets)
+    pairs: list[tuple[Any, Any]] = [(order[-1], expected)]
+    while pairs:
+        real, ideal = pairs.pop()
+        if real is not ideal:
+            if not (isinstance(real, Value) and isinstance(ideal, Value) and real.op is ideal.op and real.op):
+                return None
+            pairs += zip(real.args, ideal.args)
+    return targets
+
+
+# --- training ---
+
+
+def _training(model: Module | None, data: Samples | None, loss: Loss, lam: float, lr: float) -> dict[str, Any] | None:
+    if (model is None) != (data is None):
+        raise ValueError("to train, the page takes both: the model and the data (X, Y)")
+    return None if model is None or data is None else trainer_json(model, *data, loss=loss, lam=lam, lr=lr)
+
+
+def _parameters(order: list[Value], model: Module | None) -> list[int]:
+    """The positions of what training changes: the model's parameters, or those in the graph, or else all its leaves."""
+    index = {node: i for i, node in enumerate(order)}
+    if model is not None:
+        if missing := [p for p in model.parameters() if p not in index]:
+            raise ValueError(f"the graph does not depend on the model's parameter {missing[0]!r:.80}")
+        return [index[p] for p in model.parameters()]
+    leaves = [node for node in order if not node.op]
+    return [index[p] for p in [p for p in leaves if isinstance(p, Parameter)] or leaves]
+
+
+def _plane(net: list[dict[str, Any]] | None, training: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The plane of the inputs, if there are two of them and one output, and samples."""
+    if not training or not net or [len(net[0]["x"]), len(net[-1]["z"])] != [2, 1]:
+        return None
+    targets = [y for (y,) in training["Y"]]
+    return {
+        "x": net[0]["x"],
+        "level": (min(targets) + max(targets)) / 2,
+        "box": [end for xs in zip(*training["X"]) for end in _range(xs)],
+    }
+
+
+def _range(xs: Sequence[float]) -> tuple[float, float]:
+    margin = 0.15 * (max(xs) - min(xs)) or 1.0
+    return min(xs) - margin, max(xs) + margin
+
+
+# --- the drawing ---
+
+
+def roomy(pic: Picture) -> Picture:
+    """The picture with room for the numbers that its boxes and arrows may show after a change."""
+    boxes = []
+    for box in pic.boxes:
+        cells = Cell(WIDEST, box.name), Cell(f"∇ {WIDEST}")
+        boxes.append(box._replace(columns=(max(*box.columns, *(cell.width for cell in cells)),)))
+    arrows = [arrow._replace(local=max(arrow.local, WIDEST_LOCAL, key=len)) for arrow in pic.arrows]
+    return pic._replace(boxes=aligned(boxes), arrows=arrows)
+
+
+def _drawing(pic: Picture, where: Layout) -> dict[str, Any]:
+    """What the page draws: boxes as [role, x, y, width, width of the glyph], groups, and for each arrow its path, the
+    place of its tip and that of its label."""
+    return {
+        "glyphs": [box.glyph for box in pic.boxes],
+        "labels": [box.name for box in pic.boxes],
+        "boxes": [
+            [ROLES.index(box.role), *_whole(x, y, box.width, box.glyph_width)]
+            for box, (x, y) in zip(pic.boxes, where.boxes)
+        ],
+        "fold": [shown(box.scope[0]) if box.scope else "" for box in pic.boxes],
+        "groups": [
+            [shown(scope[-1]), len(scope), *_whole(a[0], a[1], b[0] - a[0], b[1] - a[1])]
+            for scope, (a, b) in where.groups.items()
+        ],
+        "arrows": [
+            [_path(route), *_whole(*route.tip), *(_whole(*route.label) if route.label else ())]
+            for route in where.routes
+        ],
+    }
+
+
+def _whole(*lengths: float) -> list[int]:
+    return [round(x) for x in lengths]
+
+
+def _path(route: Route) -> str:
+    """The strokes of an arrow in whole pixels, each point relative to the last."""
+    path = ""
+    for start, *points in route.strokes:
+        x, y = here = _pixel(start)
+        path += f"M{x} {y}"
+        for curve in zip(*[iter(map(_pixel, points))] * 3):
+            steps = [(to[0] - here[0], to[1] - here[1]) for to in curve]
+            if any(dy for _, dy in steps):
+                path += "c" + " ".join(f"{dx} {dy}" for dx, dy in steps)
+            elif steps[-1][0]:
+                path += f"h{steps[-1][0]}"
+            here = curve[-1]
+    return path.replace(" -", "-")
+
+
+def _pixel(point: Point) -> tuple[int, int]:
+    return round(point[0]), round(point[1])

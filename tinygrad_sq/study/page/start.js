@@ -1,0 +1,3 @@
+
+restore();
+document.body.dataset.ready = '';
