@@ -44,9 +44,17 @@ if TYPE_CHECKING:
     from tinygrad_sq.study.draw import to_svg as to_svg
     from tinygrad_sq.study.explain import explain as explain
     from tinygrad_sq.study.explore import explore as explore
+    from tinygrad_sq.study.paths import paths as paths
 else:
     # What is loaded when it is asked for: the engine needs none of it, and pictures need graphviz.
-    _STUDY = {"animate": "animate", "draw_dot": "draw", "explain": "explain", "explore": "explore", "to_svg": "draw"}
+    _STUDY = {
+        "animate": "animate",
+        "draw_dot": "draw",
+        "explain": "explain",
+        "explore": "explore",
+        "paths": "paths",
+        "to_svg": "draw",
+    }
 
     def __getattr__(name):
         if name in _STUDY:

@@ -9,10 +9,10 @@ from typing import NamedTuple, overload
 
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.study.names import Formula, Names, again
-from tinygrad_sq.study.sheet import Block, Grid, Item, Line, Sheet, excerpt, number
+from tinygrad_sq.study.sheet import Block, Grid, Item, Line, Sheet, definitions, excerpt, factor, number
 from tinygrad_sq.value import NOTHING, Value, chain_rule
 
-MOST_LISTED = 12  # results, and parts with a name, below the table
+MOST_LISTED = 12  # results below the table
 MOST_ADDED = 6  # contributions that are written out as a sum
 
 
@@ -87,7 +87,9 @@ class Explanation(Sequence[Step], Sheet):
             aim = self.names[targets[0]] if len(targets) == 1 else f"{len(targets)} values"
             title: list[Item] = ["The chain rule from ", self.names[self.y], " back to ", aim]
             title.append(": contribution = upstream × local derivative")
-            blocks = [Line(title), self._table(limit), *self._parts()]
+            said = {step.node for step in self.steps}
+            told = [part for part in self.names.parts if part not in said]
+            blocks = [Line(title), self._table(limit), *definitions(self.names, told)]
         blocks += [Line(self._result(w), heading=not k) for k, w in enumerate(targets[:MOST_LISTED])]
         if len(targets) > MOST_LISTED:
             blocks.append(Line([f"... and {len(targets) - MOST_LISTED} more"]))
@@ -113,15 +115,6 @@ class Explanation(Sequence[Step], Sheet):
         place = f"{step.place} of {step.of}" if step.of > 1 else ""
         return [*row, step.formula, step.local, step.contribution, place, step.after]
 
-    def _parts(self) -> list[Line]:
-        """The named parts of which no row of the table says what they are."""
-        nodes = {step.node for step in self.steps}
-        parts = [part for part in self.names.parts if part not in nodes]
-        lines = []
-        for part in parts[:MOST_LISTED]:
-            lines.append(Line(["where ", self.names.definition(part), " = ", part.data]))
-        return lines
-
     def _result(self, w: Value) -> list[Item]:
         names = self.names
         terms = [step.contribution for step in self.steps if step.arg is w and step.contribution is not None]
@@ -133,17 +126,12 @@ class Explanation(Sequence[Step], Sheet):
         words += [names.derivative(self.y, w), " = "]
         if 1 < len(terms) <= MOST_ADDED:
             for k, term in enumerate(terms):
-                words += [" + " if k else "", _in_parentheses(term) if term < 0.0 and k else number(term, 6)]
+                words += [" + " if k else "", factor(term) if k else number(term, 6)]
             words.append(" = ")
         words.append(number(self.gradients[w]))
         if len(terms) > MOST_ADDED:
             words.append(f", the sum of {len(terms)} contributions")
         return words
-
-
-def _in_parentheses(x: float) -> Formula:
-    text, latex = number(x, 6)
-    return Formula(f"({text})", rf"\left({latex}\right)")
 
 
 COLUMNS = " step", "value", " data", " upstream", "operand", "local derivative", " =", " contribution", " part", " sum"

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from html import escape
 from typing import NamedTuple, TypeAlias
 from unicodedata import combining, east_asian_width
 
 from tinygrad_sq.study.formula import LATEX, from_latex_text
-from tinygrad_sq.study.names import Formula, rounded
+from tinygrad_sq.study.names import Formula, Names, rounded
 from tinygrad_sq.study.picture import shown
+from tinygrad_sq.value import Value
 
 Item: TypeAlias = "str | float | Formula"
+MOST_DEFINED = 12
 WIDEST = 40  # of a cell of text, in characters
 
 
@@ -72,6 +74,18 @@ class Sheet(ABC):
 def number(x: float, digits: int = 10) -> Formula:
     """A number with more digits than a cell has."""
     return Formula(f"{x:.{digits}g}", LATEX.number(rounded(x, digits)))
+
+
+def definitions(names: Names, values: Container[Value]) -> list[Line]:
+    """What the names t1, t2, ... of these values stand for, the first dozen."""
+    parts = [part for part in names.parts if part in values][:MOST_DEFINED]
+    return [Line(["where ", names.definition(part), " = ", part.data]) for part in parts]
+
+
+def factor(x: float) -> Formula:
+    """A number behind an operator: in parentheses if it has a sign."""
+    text, latex = number(x, 6)
+    return Formula(f"({text})", rf"\left({latex}\right)") if text.startswith("-") else Formula(text, latex)
 
 
 def excerpt(count: int, limit: int | None) -> tuple[range, range]:
