@@ -1,4 +1,4 @@
-"""The command `tinygrad-sq`: demo, train, predict, draw, animate."""
+"""The command `tinygrad-sq`: demo, train, predict, draw, animate, tour."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def _loss_svg(job: Job, history: History) -> str:
     return loss_svg(history.cost, history.validation, f"Learning to predict {job.encoding.target}")
 
 
-# --- predict, draw, animate ---
+# --- predict, draw, animate, tour ---
 
 
 def _predict(options: argparse.Namespace) -> None:
@@ -232,6 +232,12 @@ def _write_picture(options: argparse.Namespace, picture: Callable[[Value], str])
     for name, v in values.items():
         print(f"∂/∂{name} = {v.grad!r}")
     print(f"wrote {options.output}")
+
+
+def _tour(options: argparse.Namespace) -> None:
+    from tinygrad_sq.study.tour import tour
+
+    tour(sys.stdin, sys.stdout)
 
 
 # --- the arguments ---
@@ -311,6 +317,14 @@ def _parser() -> argparse.ArgumentParser:
     seconds = _number(float, lambda x: 0.0 < x < math.inf, "a number above 0")
     animate.add_argument(
         "--seconds", type=seconds, default=1.5, metavar="S", help="for each step (default %(default)s)"
+    )
+
+    command(
+        "tour",
+        _tour,
+        "From the chain rule to backpropagation in five minutes",
+        "One idea a screen, with numbers computed as you look: Enter for the next screen, b for the one before, its "
+        "number for any other, q to leave. Where there is no terminal, all screens are printed.",
     )
     return parser
 
