@@ -384,7 +384,7 @@ def test_less_motion(browser: Browser, scheme: Any) -> None:
 
 @browser_group
 def test_as_an_image(browser: Browser, tmp_path: Path) -> None:
-    """It is a valid image, plays there, asks for nothing, and its captions stay within it."""
+    """It is a valid image, plays there, and asks for nothing."""
     animate(net(), tmp_path / "a b 权.svg", seconds=0.2)
     (tmp_path / "page.html").write_text('<meta charset="utf-8"><img src="a b 权.svg" width="800">', encoding="utf-8")
     page = browser.new_page()
@@ -399,15 +399,80 @@ def test_as_an_image(browser: Browser, tmp_path: Path) -> None:
     page.wait_for_timeout(700)
     assert page.screenshot() != first
     page.set_content(animation(net()))
-    outside = page.evaluate(
-        """() => { const svg = document.querySelector('svg').viewBox.baseVal
-          return [...document.querySelectorAll('text')].map(e => [e.textContent, e.getBBox()])
-            .filter(([_, b]) => b.x < svg.x || b.y < svg.y || b.x + b.width > svg.x + svg.width
-                                || b.y + b.height > svg.y + svg.height).map(([text]) => text) }"""
-    )
-    assert outside == []
     assert problems == []
     assert len(requests) == 2
+    page.close()
+
+
+def test_text_has_room(browser: Browser) -> None:
+    """Captions and the legend stay within the picture, what a box says within the box, at every step."""
+    page = browser.new_page()
+    page.set_content(animation(net()))
+    outside = page.evaluate(
+        """() => {
+          const out = (e, b) => { const a = e.getBBox(); return e.textContent && (
+            a.x < b.x || a.y < b.y || a.x + a.width > b.x + b.width || a.y + a.height > b.y + b.height) }
+          const all = document.querySelector('svg').viewBox.baseVal
+          const words = [...document.querySelectorAll('text')].filter(e => !e.closest('.camera') && out(e, all))
+          const boxes = [...document.querySelectorAll('.value')].flatMap(value => {
+            const box = value.querySelector('.outline').getBBox()
+            return [...value.querySelectorAll('text')].filter(e => out(e, box)) })
+          return [...words, ...boxes].map(e => e.textContent) }"""
+    )
+    assert outside == []
+    assert page.locator(".value text").count() > 40
+    page.close()
+
+
+def seen_boxes(page: Page, time: float) -> list[str]:
+    """The names of the boxes that are wholly within the window then."""
+    texts_at(page, time)
+    found: list[str] = page.evaluate(
+        """() => { const [svg, inner] = document.querySelectorAll('svg'), place = svg.getScreenCTM()
+          const corner = (x, y) => new DOMPoint(x, y).matrixTransform(place)
+          const a = corner(0, 0), z = corner(inner.width.baseVal.value, inner.height.baseVal.value)
+          return [...document.querySelectorAll('.value')].filter(e => {
+            const b = e.querySelector('.outline').getBoundingClientRect()
+            return b.left >= a.x && b.right <= z.x && b.top >= a.y && b.bottom <= z.y
+          }).map(e => e.querySelector('title').textContent.split('\\n')[0].split(' = ')[0]) }"""
+    )
+    return found
+
+
+@pytest.mark.parametrize("rankdir", ["LR", "TB"])
+def test_camera(browser: Browser, rankdir: str) -> None:
+    """A graph larger than the window: all of it in the beginning and in the end; at each step between, the boxes that
+    the step is about."""
+    J = net()
+    steps = steps_of(J)
+    pic = picture(J)
+    names = [node.label or repr(node.data) for node in topological_order(J)]
+    page = browser.new_page()
+    page.set_content(animation(J, seconds=1.0, rankdir=rankdir))
+    for k, step in enumerate(steps):
+        seen = seen_boxes(page, k + 0.9)
+        if step.box is None:
+            assert seen == names
+        else:
+            arrows = [a for n, a in enumerate(pic.arrows) if (n == step.arrow if step.total else a.head == step.box)]
+            about = {step.box, *(end for arrow in arrows for end in (arrow.tail, arrow.head))}
+            assert {names[i] for i in about} <= set(seen)
+    assert len(seen_boxes(page, 5.9)) < len(names)
+    page.close()
+
+
+def test_a_long_arrow(browser: Browser) -> None:
+    """Where the boxes of a step are farther apart than the window is wide, the camera steps back."""
+    x = Value(0.5, "x")
+    v = x
+    for _ in range(30):
+        v = -v
+    y = v * x
+    y.label = "y"
+    page = browser.new_page()
+    page.set_content(animation(y, seconds=1.0))
+    assert {"x", "y"} <= set(seen_boxes(page, 31.9))
+    assert "x" not in seen_boxes(page, 30.9)
     page.close()
 
 

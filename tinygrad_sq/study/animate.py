@@ -20,9 +20,11 @@ from tinygrad_sq.study import svg
 from tinygrad_sq.study.draw import layout
 from tinygrad_sq.study.layout import Layout
 from tinygrad_sq.study.picture import (
+    Box,
     Picture,
     Tone,
     TooLargeError,
+    aligned,
     gradient_cell,
     picture,
     reference,
@@ -36,8 +38,9 @@ from tinygrad_sq.value import NOTHING, Value, adjoints
 LARGEST = 250  # steps: some minutes to watch, and half a megabyte
 PAUSE = 5.0  # seconds at the end, before it all begins again
 RING = 9.0
-LEAST_WIDTH = 640.0
-LETTERS = 68  # the caption's letters are this many to a picture's width, so that they can be read when it is scaled
+CLEARANCE = 14.0
+WIDTH, MOST_HEIGHT = 860.0, 420.0  # of the part of the graph that is seen: what a README shows without scaling it down
+CAPTION_SIZE = 15.0
 
 
 def animate(root: Value, path: str | os.PathLike[str], *, seconds: float = 1.5, rankdir: str = "LR") -> None:
@@ -69,6 +72,7 @@ def animation(root: Value, *, seconds: float = 1.5, rankdir: str = "LR") -> str:
     graph, gradients = _graph_with_gradients(root)
     pic = picture(graph)
     steps = script(list(gradients), pic, gradients)
+    pic = pic._replace(boxes=aligned([_with_room(i, box, pic, steps) for i, box in enumerate(pic.boxes)]))
     return _Film(pic, layout(pic, rankdir), steps, seconds).render()
 
 
@@ -79,6 +83,14 @@ def _graph_with_gradients(root: Value) -> tuple[Value, dict[Value, float]]:
     for node, gradient in gradients.items():
         node.grad = 0.0 if gradient is NOTHING else gradient
     return graph, gradients
+
+
+def _with_room(i: int, box: Box, pic: Picture, steps: list[Step]) -> Box:
+    """The box, wide enough for each sum on the way to its gradient."""
+    widths = [
+        gradient_cell(step.total, pic.largest).width for step in steps if step.box == i and step.total is not None
+    ]
+    return box._replace(columns=(max(*box.columns, *widths),)) if widths else box
 
 
 # --- what happens, step by step ---
@@ -238,7 +250,7 @@ class Timeline:
     def percent(self, time: float) -> str:
         return f"{100.0 * time / self.length:.3f}%"
 
-    def css(self) -> list[str]:
+    def css(self, views: list[View]) -> list[str]:
         """All of it, for who has not asked for less motion; without it, what is there in the end."""
         return [
             ".past{opacity:0}",
@@ -246,9 +258,41 @@ class Timeline:
             f".timed{{animation:{self.length:g}s linear infinite}}",
             f".progress{{transform-box:fill-box;animation:progress {self.length:g}s linear infinite}}",
             f"@keyframes progress{{0%{{transform:scaleX(0)}}{self.percent(self.running)},to{{transform:none}}}}",
+            f".camera{{animation:camera {self.length:g}s ease-in-out infinite}}",
+            f"@keyframes camera{{{self._camera(views)}}}",
             *(f".{name}{{animation-name:{name}}}@keyframes {name}{{{f}}}" for name, f in self.frames.items()),
             "}",
         ]
+
+    def _camera(self, views: list[View]) -> str:
+        moves = [k for k in range(1, len(views)) if views[k] != views[k - 1]]
+        frames = [f"0%{{transform:{views[0].transform('px')}}}"]
+        for k in moves:
+            begin = k * self.seconds
+            frames += [
+                f"{self.percent(time)}{{transform:{view.transform('px')}}}"
+                for time, view in ((begin, views[k - 1]), (begin + 2 * self.fade, views[k]))
+            ]
+        return "".join([*frames, f"to{{transform:{views[-1].transform('px')}}}"])
+
+
+class View(NamedTuple):
+    """Where the camera looks: the middle of what is seen, and its scale; a window of this height."""
+
+    x: float
+    y: float
+    scale: float
+    height: float
+
+    @classmethod
+    def of(cls, left: float, top: float, right: float, bottom: float, height: float) -> View:
+        """All of a rectangle, not larger than life."""
+        scale = min(1.0, WIDTH / (right - left), height / (bottom - top))
+        return cls((left + right) / 2, (top + bottom) / 2, scale, height)
+
+    def transform(self, unit: str) -> str:
+        x, y = WIDTH / 2 - self.x * self.scale, self.height / 2 - self.y * self.scale
+        return f"translate({svg.px(x)}{unit},{svg.px(y)}{unit}) scale({self.scale:.4g})"
 
 
 # --- how it looks ---
@@ -275,12 +319,16 @@ class _Film:
             if route.label:
                 with self._during(self.computed[arrow.head]):
                     svg.draw_local(self.canvas, arrow, *route.label)
-        svg.draw_legend(self.canvas, self.pic)
-        self._draw_captions()
+        left, top, right, bottom = self.canvas.left, self.canvas.top, self.canvas.right, self.canvas.bottom
+        self.canvas.cover((left - CLEARANCE, top - CLEARANCE), (right + CLEARANCE, bottom + CLEARANCE))
+        views = self._views()
+        frame = self._framed(views[-1])
+        svg.draw_legend(frame, self.pic)
+        self._draw_captions(frame)
         root = self.pic.boxes[-1]
         title = f"Forward and backward pass of {root.name or root.glyph}"
-        style = "\n".join([svg.css(), *svg.scoped(SHAPES), *svg.themed(_colours), *self.time.css()])
-        return svg.document(self.canvas, title, self._words(), style)
+        style = [svg.css(), *svg.scoped(SHAPES), *svg.themed(_colours), *self.time.css(views)]
+        return svg.document(frame, title, self._words(), "\n".join(style))
 
     @contextmanager
     def _during(self, first: int, after: int | None = None) -> Iterator[None]:
@@ -323,25 +371,56 @@ class _Film:
                 svg.draw_row(self.canvas, box._replace(rows=rows), x, y, 1)
         self.canvas.add("</g>")
 
-    def _draw_captions(self) -> None:
-        """Above the picture: how far it has come, and the equation of the step."""
+    def _views(self) -> list[View]:
+        """What is seen at each step: the boxes that it is about, among as much else as there is room for. The camera
+        moves only if it must; in the beginning and in the end it shows everything."""
         canvas = self.canvas
-        canvas.cover((canvas.left + LEAST_WIDTH, canvas.bottom))
-        left, width = canvas.left, canvas.right - canvas.left
-        size = width / LETTERS
-        bottom = canvas.top - 1.5 * size
+        height = min(canvas.bottom - canvas.top, MOST_HEIGHT)
+        whole = View.of(canvas.left, canvas.top, canvas.right, canvas.bottom, height)
+        views = [whole]
+        for step in self.steps[1:-1]:
+            arrows = [
+                arrow
+                for k, arrow in enumerate(self.pic.arrows)
+                if (k == step.arrow if step.total is not None else arrow.head == step.box)
+            ]
+            boxes = {step.box, *(end for arrow in arrows for end in (arrow.tail, arrow.head))}
+            lefts, tops, rights, bottoms = zip(*[self._extent(i) for i in boxes if i is not None])
+            left, top, right, bottom = min(lefts), min(tops), max(rights), max(bottoms)
+            scale = View.of(left, top, right, bottom, height).scale
+            u, v = WIDTH / scale / 2, height / scale / 2
+            x = _within(_within(views[-1].x, right - u, left + u), canvas.left + u, canvas.right - u)
+            y = _within(_within(views[-1].y, bottom - v, top + v), canvas.top + v, canvas.bottom - v)
+            views.append(View(x, y, scale, height))
+        return [*views, whole]
+
+    def _extent(self, i: int) -> tuple[float, float, float, float]:
+        box, (x, y) = self.pic.boxes[i], self.where.boxes[i]
+        u, v = box.width / 2 + CLEARANCE, box.height / 2 + CLEARANCE
+        return x - u, y - v, x + u, y + v
+
+    def _framed(self, view: View) -> svg.Canvas:
+        """The graph, behind a window through which the camera looks."""
+        frame = svg.Canvas()
+        frame.cover((0.0, 0.0), (WIDTH, view.height))
+        frame.add(f'<svg width="{svg.px(WIDTH)}" height="{svg.px(view.height)}">')
+        frame.add(f'<g class="camera" transform="{view.transform("")}">')
+        frame.elements += self.canvas.elements
+        frame.add("</g></svg>")
+        return frame
+
+    def _draw_captions(self, frame: svg.Canvas) -> None:
+        """Above the graph: how far it has come, and the equation of the step."""
+        row = 1.5 * CAPTION_SIZE
         for k, step in enumerate(self.steps):
-            with self._during(k, k + 1):
-                for row, style in enumerate(("numbers", "names", "heading")):
-                    text = _fitting(getattr(step, style), size, width)
-                    canvas.add(
-                        f'<text class="{style}" x="{svg.px(left)}" y="{svg.px(bottom - 1.5 * row * size)}" '
-                        f'style="font-size:{svg.px(size)}px">{escape(text)}</text>'
-                    )
-        top = bottom - 4.6 * size
-        bar = f'x="{svg.px(left)}" y="{svg.px(top)}" width="{svg.px(width)}" height="{svg.px(size / 4)}"'
-        canvas.add(f'<rect class="bar track" {bar}/><rect class="bar progress" {bar}/>')
-        canvas.cover((left, top))
+            frame.add(f'<g class="{self.time.during(k, k + 1)}">')
+            for n, style in enumerate(("numbers", "names", "heading")):
+                text = _fitting(getattr(step, style))
+                frame.text(0.0, -(n + 1) * row, text, style)
+            frame.add("</g>")
+        bar = f'y="{svg.px(-4.5 * row)}" width="{svg.px(WIDTH)}" height="4"'
+        frame.add(f'<rect class="bar track" {bar}/><rect class="bar progress" {bar}/>')
+        frame.cover((0.0, -4.5 * row))
 
     def _words(self) -> str:
         forward = sum(step.total is None for step in self.steps) - 2
@@ -352,14 +431,20 @@ class _Film:
         )
 
 
-def _fitting(text: str, size: float, width: float) -> str:
-    """As much of the text as there is room for."""
-    while text_width(text, size, bold=True) > width:
+def _fitting(text: str) -> str:
+    """As much of a caption as there is room for."""
+    while text_width(text, CAPTION_SIZE, bold=True) > WIDTH:
         text = f"{text[:-2]}…"
     return text
 
 
+def _within(x: float, low: float, high: float) -> float:
+    """What is nearest to x from low to high; their middle if there is nothing between."""
+    return (low + high) / 2 if low > high else min(max(x, low), high)
+
+
 SHAPES = [
+    f".heading,.tinygrad-sq .names,.tinygrad-sq .numbers{{font-size:{CAPTION_SIZE:g}px}}",
     ".names{font-weight:bold}",
     ".arrow .pulse{stroke-width:5px;stroke-dasharray:3 9;stroke-linecap:round}",
     ".ring{fill:none;stroke-width:2.5px}",
