@@ -29,7 +29,7 @@ extensions = [
     "shown",
 ]
 exclude_patterns = ["img", "_ext"]
-myst_enable_extensions = ["dollarmath", "colon_fence"]
+myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 html_math_renderer = "mathml"
 autodoc_member_order = "bysource"
