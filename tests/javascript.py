@@ -54,7 +54,8 @@ function close(got, [expected, tolerance]) {
   return Object.is(got, x) || (got > LARGE && x > LARGE) || (got < -LARGE && x < -LARGE);
 }
 function same(got, expected) {
-  if (!Array.isArray(expected)) return got === expected || Object.is(got, Number(expected));
+  if (expected === null) return got === null;
+  if (!Array.isArray(expected)) return Object.is(got, Number(expected));
   return got.length === expected.length && expected.every((x, i) => same(got[i], x));
 }
 function readings(tape) {
@@ -69,9 +70,10 @@ function* faults(core) {
     tape.backward();
     if (!same(readings(tape), expected)) yield ['tape, backward twice', graph, readings(tape), expected];
   }
-  for (const [data, batches, costs, parameters, x, outputs] of given.trainers) {
+  for (const [data, batches, costs, parameters, [x0, x1], outputs] of given.trainers) {
     const trainer = new core.Trainer(data);
-    const got = [batches.map((batch) => trainer.step(batch ?? undefined)), trainer.parameters, trainer.predict(x)];
+    const J = batches.map((batch) => trainer.step(batch ?? undefined));
+    const got = [J, trainer.parameters, trainer.grid([0, x0], [0, 1, x1])[2][1]];
     for (const [i, list] of [costs, parameters, outputs].entries()) {
       if (!list.every((expected, k) => close(got[i][k], expected))) yield ['trainer', i, got[i], list];
     }
@@ -129,17 +131,19 @@ def key(row: Op) -> str:
     return row.name if isinstance(row.arity, int) else f"{row.name}/{operand_counts(row, 3)[-1]}"
 
 
-def core_of(rows: Sequence[Op]) -> str:
-    return numeric_core(*[graph_json(call(row, [Value(1.0)] * operand_counts(row, 3)[-1])) for row in rows])
+def core_of(rows: Sequence[Op], *graphs: dict[str, Any]) -> str:
+    return numeric_core(*graphs, *[graph_json(call(row, [Value(1.0)] * operand_counts(row, 3)[-1])) for row in rows])
 
 
 def points(row: Op, some: Sequence[float] = AWKWARD, many: int = 200) -> Iterator[tuple[float, ...]]:
-    """All combinations of the awkward numbers, and points all over the domain."""
+    """All combinations of the awkward numbers, points just outside of the domain, and many all over it."""
     n = operand_counts(row, 3)[-1]
     few = (0.0, -0.0, 0.5, 1.0, -2.0, 1e308, math.inf, -math.inf, math.nan)
     yield from itertools.product(some if n < 3 else few, repeat=n)
     draw = random.Random(row.name)
     intervals = row.domain * n if len(row.domain) == 1 else row.domain
+    for outwards in (-math.inf, math.inf):
+        yield tuple([math.nextafter(low if outwards < 0.0 else high, outwards) for low, high in intervals])
     for _ in range(many):
         yield tuple([_within(interval, draw, 6 if row.name == "logsumexp" else 60) for interval in intervals])
 
@@ -169,14 +173,16 @@ def answers(row: Op, many: int = 200) -> Iterator[list[Any]]:
 
 def library() -> Iterator[list[Any]]:
     """What core.js adds to Math: name, operands, result."""
-    for name, row in {"pow": table.pow, "erf": table.erf, "erfc": table.erfc, "rint": table.round}.items():
+    for name, row in {"pow": table.pow, "erf": table.erf, "erfc": table.erfc}.items():
         for point in points(row):
             yield [name, written(point), about(row.forward(*point))]
+    for (x,) in [*points(table.round), (2.0**52 + 1.0,), (2.0**53 - 1.0,), (-(2.0**52) - 1.0,)]:
+        yield ["rint", [written(x)], about(table.round(x), ulps=0.0)]
     draw = random.Random(0)
     for _ in range(200):
         x, y = draw.uniform(-2.0, 2.0), draw.uniform(-2.0, 2.0) * 2.0 ** draw.randint(-40, 40)
         for z in (-(x * y), draw.uniform(-2.0, 2.0), -(x * y) * (1.0 + 2.0**-40), 1e9 * y, 0.0):
-            yield ["fma", [x, y, z], about(float(Fraction(x) * Fraction(y) + Fraction(z)), ulps=1.0)]
+            yield ["fma", [x, y, z], about(float(Fraction(x) * Fraction(y) + Fraction(z)), ulps=0.5)]
     for x, y, z in ((1e300, 1e300, -1.0), (math.inf, 0.0, 1.0), (1e300, 2.0, 3.0), (2.0, 3.0, math.inf)):
         yield ["fma", written([x, y, z]), about(x * y + z)]
 

@@ -80,7 +80,7 @@ const core = (() => {
   class Tape {
     static isNode = (arg) => typeof arg === 'number';
 
-    constructor({ops, args, data, root = ops.length - 1, recorded = {}, editable = true, reason = null}) {
+    constructor({ops, args, data, root, recorded, editable, reason}) {
       Object.assign(this, {ops, args, root, recorded, editable, reason});
       const constants = args.flat().filter((arg) => !Tape.isNode(arg));
       let place = ops.length;
