@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from html import escape
@@ -18,7 +18,9 @@ from tinygrad_sq.graph import topological_order
 from tinygrad_sq.saving import write
 from tinygrad_sq.study import svg
 from tinygrad_sq.study.draw import layout
+from tinygrad_sq.study.explain import Explanation, explain
 from tinygrad_sq.study.layout import Layout
+from tinygrad_sq.study.names import Names
 from tinygrad_sq.study.picture import (
     Box,
     Picture,
@@ -27,13 +29,13 @@ from tinygrad_sq.study.picture import (
     aligned,
     gradient_cell,
     picture,
-    reference,
     short,
+    shown,
     text_width,
 )
 from tinygrad_sq.study.route import Route
 from tinygrad_sq.study.theme import FILL, STROKE
-from tinygrad_sq.value import NOTHING, Value, adjoints
+from tinygrad_sq.value import Value
 
 LARGEST = 250  # steps: some minutes to watch, and half a megabyte
 PAUSE = 5.0  # seconds at the end, before it all begins again
@@ -41,6 +43,7 @@ RING = 9.0
 CLEARANCE = 14.0
 WIDTH, MOST_HEIGHT = 860.0, 420.0  # of the part of the graph that is seen: what a README shows without scaling it down
 CAPTION_SIZE = 15.0
+LETTERS = 180  # no caption has room for more
 
 
 def animate(root: Value, path: str | os.PathLike[str], *, seconds: float = 1.5, rankdir: str = "LR") -> None:
@@ -50,8 +53,9 @@ def animate(root: Value, path: str | os.PathLike[str], *, seconds: float = 1.5, 
     rankdir  as for `draw_dot`
 
     It shows ∂root/∂v of this graph alone, whether or not backward has run, and changes no `grad`.
-    Raises ValueError for more than 250 steps, for seconds that are not above 0 and for another rankdir; DotError if
-    there is no Graphviz, or if it fails; OSError if the file cannot be written.
+    Raises ValueError for more than 250 steps, for seconds that are not above 0, for another rankdir, and if data was
+    changed after the forward pass; DotError if there is no Graphviz, or if it fails; OSError if the file cannot be
+    written.
     """
     write(path, animation(root, seconds=seconds, rankdir=rankdir))
 
@@ -69,20 +73,14 @@ def animation(root: Value, *, seconds: float = 1.5, rankdir: str = "LR") -> str:
             f"an animation has at most {LARGEST} steps, one for each operation and one for each operand, and this "
             f"would have {size:,}: animate an inner value or a smaller net; to_svg draws it still"
         )
-    graph, gradients = _graph_with_gradients(root)
+    graph = deepcopy(root)
+    for node in topological_order(graph):
+        node.grad = 0.0
+    graph.backward()
     pic = picture(graph)
-    steps = script(list(gradients), pic, gradients)
+    steps = script(graph, pic)
     pic = pic._replace(boxes=aligned([_with_room(i, box, pic, steps) for i, box in enumerate(pic.boxes)]))
     return _Film(pic, layout(pic, rankdir), steps, seconds).render()
-
-
-def _graph_with_gradients(root: Value) -> tuple[Value, dict[Value, float]]:
-    """A copy of the graph whose gradients are those of one backward pass, and these as `adjoints` has them."""
-    graph = deepcopy(root)
-    gradients = adjoints(graph)
-    for node, gradient in gradients.items():
-        node.grad = 0.0 if gradient is NOTHING else gradient
-    return graph, gradients
 
 
 def _with_room(i: int, box: Box, pic: Picture, steps: list[Step]) -> Box:
@@ -115,78 +113,55 @@ class Step(NamedTuple):
     total: float | None = None
 
 
-def script(order: list[Value], pic: Picture, gradients: dict[Value, float]) -> list[Step]:
+def script(root: Value, pic: Picture) -> list[Step]:
     """The leaves, each operation, the root's gradient, each operand's share of gradient, the end."""
-    return [*_forward(order), *_backward(order, pic, gradients), _end(order, pic)]
+    order = topological_order(root)
+    explanation = explain(root)
+    J = explanation.names[root].text
+    end = Step("done", f"∂{J}/∂v for each of {len(order)} values v, in one pass back", "")
+    return [*_forward(order, explanation.names), *_backward(order, explanation, pic), end]
 
 
-def _forward(order: list[Value]) -> list[Step]:
-    operations = [i for i, node in enumerate(order) if node.op]
-    names = ", ".join(reference(node) for node in order if not node.op and node.label)
-    steps = [Step("forward", "the leaves are given", names)]
-    for k, i in enumerate(operations, 1):
-        node = order[i]
-        left = f"{reference(node)} = " if node.label else ""
-        steps.append(
-            Step(
-                f"forward {k} of {len(operations)}",
-                left + equation(node, in_numbers=False),
-                f"= {equation(node, in_numbers=True)} = {short(node.data)}",
-                i,
-            )
+def _forward(order: list[Value], names: Names) -> Iterator[Step]:
+    yield Step("forward", "the leaves are given", ", ".join(node.label for node in order if not node.op and node.label))
+    operations = [(i, node) for i, node in enumerate(order) if node.op]
+    for k, (i, node) in enumerate(operations, 1):
+        formula = equation(node, lambda v: names[v].text)
+        name = names[node].text
+        yield Step(
+            f"forward {k} of {len(operations)}",
+            formula if formula == name else f"{name} = {formula}",
+            f"= {equation(node, lambda v: short(v.data))} = {short(node.data)}",
+            i,
         )
-    return steps
 
 
-def _backward(order: list[Value], pic: Picture, gradients: dict[Value, float]) -> list[Step]:
-    J = reference(order[-1])
-    into: dict[int, list[int]] = {i: [] for i in range(len(order))}
-    for k, arrow in enumerate(pic.arrows):
-        into[arrow.head].append(k)
-    flows: list[tuple[int, float, float]] = [
-        (k, gradients[order[i]], local)
-        for i in reversed(range(len(order)))
-        if gradients[order[i]] is not NOTHING
-        for k in into[i]
-        if (local := order[i].partials[pic.arrows[k].operand]) is not None
-    ]
-    count = [sum(pic.arrows[k].tail == i for k, _, _ in flows) for i in range(len(order))]
-    got = [0] * len(order)
-    total = [NOTHING] * len(order)
-    steps = [Step("backward", f"∂{J}/∂{J} = 1", f"it begins at {J}, and goes back along every arrow", len(order) - 1)]
-    steps[0] = steps[0]._replace(total=1.0)
-    for n, (k, upstream, local) in enumerate(flows, 1):
-        i, head = pic.arrows[k].tail, pic.arrows[k].head
-        v, user = reference(order[i]), reference(order[head])
-        contribution = upstream * local
-        before, total[i] = total[i], total[i] + contribution
-        got[i] += 1
-        share = f"contribution {got[i]} of {count[i]} to ∂{J}/∂{v}"
-        numbers = f"upstream {short(upstream)} × local {_bracketed(local)} = {short(contribution)}"
-        if count[i] > 1:
-            numbers += f",   sum {short(before)} + {_bracketed(contribution)} = {short(total[i])}"
-        steps.append(
-            Step(
-                f"backward {n} of {len(flows)}: {share}",
-                f"∂{J}/∂{v} += ∂{J}/∂{user} × ∂{user}/∂{v}",
-                numbers,
-                i,
-                k,
-                total[i],
-            )
+def _backward(order: list[Value], explanation: Explanation, pic: Picture) -> Iterator[Step]:
+    index = {node: i for i, node in enumerate(order)}
+    arrow = {(arrow.head, arrow.operand): k for k, arrow in enumerate(pic.arrows)}
+    flows = [step for step in explanation if step.local is not None]
+    names, root = explanation.names, order[-1]
+    J = names[root].text
+    yield Step(
+        "backward", f"∂{J}/∂{J} = 1", f"it begins at {J}, and goes back along every arrow", index[root], None, 1.0
+    )
+    for k, (node, operand, arg, upstream, local, contribution, before, after, place, of, _) in enumerate(flows, 1):
+        v = names.derivative(root, arg).text
+        numbers = f"upstream {short(upstream)} × local {_bracketed(local)} = {short(contribution or 0.0)}"
+        yield Step(
+            f"backward {k} of {len(flows)}: contribution {place} of {of} to {v}",
+            f"{v} += {names.derivative(root, node).text} × {names.derivative(node, arg).text}",
+            numbers + (f"; sum {short(before)} + {_bracketed(contribution)} = {short(after)}" if of > 1 else ""),
+            index[arg],
+            arrow[index[node], operand],
+            after,
         )
-    return steps
 
 
-def _end(order: list[Value], pic: Picture) -> Step:
-    J = reference(order[-1])
-    return Step("done", f"∂{J}/∂v for each of {len(order)} values v, in one pass back", "")
-
-
-def equation(node: Value, in_numbers: bool) -> str:
-    """The operation that made a value, on the names of its operands, or on their numbers."""
+def equation(node: Value, written: Callable[[Value], str]) -> str:
+    """The operation that made a value, on its operands as they are written: a sum of products in full."""
     assert node.op
-    operands = [_operand(arg, in_numbers) for arg in node.args]
+    operands = [_Operand(written(arg) if isinstance(arg, Value) else short(arg)) for arg in node.args]
     if isinstance(node.op.text, str):
         return node.op.text.format(*operands)
     if node.op.products is None:
@@ -198,20 +173,14 @@ def equation(node: Value, in_numbers: bool) -> str:
 
 
 class _Operand(str):
-    """A name or a number in an equation; a negative number gets parentheses where it is not the only operand."""
+    """A name or a number in an equation; in parentheses if it is negative or a formula, and not the only operand."""
 
     def __format__(self, least: str) -> str:
-        return f"({self!s})" if least and self.startswith("−") else str(self)
+        return f"({self!s})" if least and (self.startswith(("−", "-")) or " " in self) else str(self)
 
 
-def _operand(arg: Value | float, in_numbers: bool) -> _Operand:
-    if not isinstance(arg, Value):
-        return _Operand(short(arg))
-    return _Operand(short(arg.data) if in_numbers else reference(arg))
-
-
-def _bracketed(x: float) -> str:
-    return f"{_Operand(short(x)):2}"
+def _bracketed(x: float | None) -> str:
+    return f"{_Operand(short(x or 0.0)):2}"
 
 
 # --- when it happens ---
@@ -433,6 +402,7 @@ class _Film:
 
 def _fitting(text: str) -> str:
     """As much of a caption as there is room for."""
+    text = shown(text, LETTERS)
     while text_width(text, CAPTION_SIZE, bold=True) > WIDTH:
         text = f"{text[:-2]}…"
     return text

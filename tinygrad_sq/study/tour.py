@@ -22,7 +22,7 @@ from tinygrad_sq.table import tanh
 from tinygrad_sq.train import fit
 from tinygrad_sq.value import Value, no_grad
 
-WIDTH = 80
+WIDTH, HEIGHT = 80, 24
 NUDGE = 0.001
 ALPHA = 0.5  # the step of gradient descent
 X = [0.8, -0.5]
@@ -65,8 +65,8 @@ def values() -> Screen:
     return Screen(
         "A value remembers where it came from",
         f"""
-Welcome. In five minutes you will see how the chain rule becomes backprop, the way
-every neural net learns. Nothing is staged: each number is computed as you look.
+Welcome. In five minutes you will see how the chain rule becomes backprop, by
+which neural nets learn. Nothing is staged: each number is computed as you look.
 
 >>> w, x, b = Value(0.5, "w"), Value(2.0, "x"), Value(-0.4, "b")
 >>> y = tanh(w * x + b)
@@ -624,7 +624,8 @@ def tour(stdin: TextIO, stdout: TextIO) -> None:
         if screen.question:
             note = note or f"? {screen.question.words} Type = and the answer, such as =1.5"
         keys = f"Enter next · b back · 1-{len(SCREENS)} go to · q quit > "
-        lines = [*_page(number, screen, alphabet), note.translate(alphabet), keys.translate(alphabet)]
+        lines = _page(number, screen, alphabet)
+        lines += [*[""] * (len(lines) < HEIGHT - 2), note.translate(alphabet), keys.translate(alphabet)]
         stdout.write(CLEAR + _styled("\n".join(lines)))
         stdout.flush()
         line = stdin.readline()
