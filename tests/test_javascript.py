@@ -394,6 +394,24 @@ def test_a_step_too_far() -> None:
 # --- mutants ---
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"X": [], "Y": []}, "expected at least one sample, got none"),
+        ({"Y": [1.0]}, "expected one target for each of 12 samples, got 1"),
+        ({"X": [[1.0]] * 12}, "expected 2 inputs, got 1"),
+        ({"Y": [[1.0, 2.0]] * 12}, "expected 1 targets, one for each output, got 2"),
+        ({"lam": -1.0}, "expected a lam of 0 or more, got -1.0"),
+        ({"lr": 0.0}, "expected lr to be above 0, got 0.0"),
+    ],
+)
+def test_what_cannot_be_trained(changes: dict[str, Any], message: str) -> None:
+    """The errors are those of `fit`."""
+    arguments: dict[str, Any] = {"X": POINTS, "Y": SIGNS, "lr": 0.1} | changes
+    with pytest.raises(ValueError, match=message):
+        trainer_json(MLP(2, [1], seed=0), **arguments)
+
+
 # --- mutants of the page's arithmetic ---
 
 # Signs, operations, comparisons, sums, numbers, operands and functions, wherever they stand.

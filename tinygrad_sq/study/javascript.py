@@ -17,10 +17,11 @@ from typing import Any, TypeAlias
 
 from tinygrad_sq.compiler.trace import tracing
 from tinygrad_sq.graph import topological_order
-from tinygrad_sq.losses import half_squared_error
+from tinygrad_sq.losses import cost, half_squared_error
 from tinygrad_sq.nn import Module
+from tinygrad_sq.optim import SGD
 from tinygrad_sq.table import Branch, Op, row
-from tinygrad_sq.value import Value
+from tinygrad_sq.value import Value, no_grad
 
 Call: TypeAlias = "tuple[Op, int]"  # a row and how many operands it is called with
 
@@ -74,9 +75,12 @@ def trainer_json(
     """What the page's `Trainer` takes to do what `fit` does with SGD(model.parameters(), lr): J of E3 falls.
 
     The graph of one sample stands for all; if `loss` needs its target as a number, that of each different target.
-    Raises ValueError for a row that has no JavaScript.
+    Raises ValueError for a row that has no JavaScript, and as `cost` and `SGD` do.
     """
-    parameters, inputs = model.parameters(), [Value(x, f"x[{j}]") for j, x in enumerate(next(iter(X)))]
+    with no_grad():
+        cost(model, X, Y, loss, lam)  # whose errors say what is wrong with them
+    parameters, lr = model.parameters(), SGD(model.parameters(), lr).lr
+    inputs = [Value(x, f"x[{j}]") for j, x in enumerate(next(iter(X)))]
     output = model(inputs)
     outputs = output if isinstance(output, list) else [output]
     first = next(iter(Y))
