@@ -18,8 +18,7 @@ import pytest
 
 from tinygrad_sq import MLP, SGD, Adam, save
 from tinygrad_sq.cli import IRIS, main
-from tinygrad_sq.job import Job, Options, compiler_installed, derivative, residuals, sample_graph
-from tinygrad_sq.table import row
+from tinygrad_sq.job import Job, Options, compiler_installed, sample_graph
 from tinygrad_sq.tabular import read_csv
 from tinygrad_sq.train import History
 
@@ -514,33 +513,3 @@ def test_sample_graph_starts_afresh() -> None:
     assert [p.grad for p in job.model.parameters()] != gradients
     again = sample_graph(job.model, job.X[0], job.Y[0])
     assert (again.data, [p.grad for p in job.model.parameters()]) == (first.data, gradients)
-
-
-@pytest.mark.parametrize("activation", ["tanh", "relu", "leaky_relu", "elu", "sin", "identity", "stop_gradient"])
-def test_residuals(activation: str) -> None:
-    """δ by the engine and in closed form agree for every kind of activation, and f' is the row's partial."""
-    job = Job(read_csv(IRIS), "petal_width_cm", Options(hidden=(3, 4), activation=activation, ignore=["species"]))
-    J = sample_graph(job.model, job.X[60], job.Y[60])
-    found = list(residuals(job.model, J, job.X[60], job.Y[60]))
-    assert [residual.unit for residual in found] == [
-        f"z{l}[{i}]" for l, n in ((2, 3), (3, 4), (4, 1)) for i in range(n)
-    ]
-    for residual in found:
-        assert residual.engine == pytest.approx(residual.closed_form, rel=1e-12, abs=1e-300)
-    assert any(residual.engine for residual in found)
-
-
-def test_residuals_are_two_computations() -> None:
-    """The closed form reads none of the recorded gradients: after a change to the weights the two differ."""
-    job = Job(read_csv(IRIS), "species", Options())
-    J = sample_graph(job.model, job.X[0], job.Y[0])
-    assert max(residual.difference for residual in residuals(job.model, J, job.X[0], job.Y[0])) < 1e-15
-    job.model.parameters()[0].data += 0.1
-    assert max(residual.difference for residual in residuals(job.model, J, job.X[0], job.Y[0])) > 1e-6
-
-
-def test_derivative_of_rows() -> None:
-    """f' of an activation is its partial by z, at the defaults of its other operands."""
-    assert derivative(row("leaky_relu"))(-3.0) == 0.01
-    assert derivative(row("sigmoid"))(0.0) == 0.25
-    assert derivative(row("stop_gradient"))(1.0) == 0.0

@@ -318,7 +318,7 @@ def test_a_table_of_a_net() -> None:
 
 GOLDEN = """\
 The chain rule from J back to W1[0,1]: contribution = upstream × local derivative
- step | value | data | upstream | operand | local derivative | = | contribution
+step | value | data | upstream | operand | local derivative | = | contribution
  | 1 | J = total([half_square(y[0] - a3[0])]) | 0.031061 | 1 | half_square(y[0] - a3[0]) | 1 | 1 | 1
  | 2 | half_square(y[0] - a3[0]) | 0.031061 | 1 | y[0] - a3[0] | y[0] - a3[0] | -0.249243 | -0.249243
  | 3 | y[0] - a3[0] | -0.249243 | -0.249243 | a3[0] | -1 | -1 | 0.249243
@@ -339,11 +339,11 @@ def test_a_table_with_sums() -> None:
 
 GOLDEN_SUMS = """\
 The chain rule from y back to x: contribution = upstream × local derivative
- step  value                 data   upstream  operand    local derivative   =   contribution    part   sum
-    1  y = (w * x + 1) * x    -10          1  w * x + 1  x                  2              2             2
-    2                                         x          w * x + 1         -5             -5  1 of 2    -5
-    3  w * x + 1               -5          2  w * x      1                  1              2             2
-    4  w * x                   -6          2  x          w                 -3             -6  2 of 2   -11
+step  value                data  upstream  operand    local derivative   =  contribution    part  sum
+   1  y = (w * x + 1) * x   -10         1  w * x + 1  x                  2             2            2
+   2                                       x          w * x + 1         -5            -5  1 of 2   -5
+   3  w * x + 1              -5         2  w * x      1                  1             2            2
+   4  w * x                  -6         2  x          w                 -3            -6  2 of 2  -11
 
 ∂y/∂x = -5 + (-6) = -11"""
 

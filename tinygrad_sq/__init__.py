@@ -40,6 +40,7 @@ from tinygrad_sq.value import scope as scope
 
 if TYPE_CHECKING:
     from tinygrad_sq.study.animate import animate as animate
+    from tinygrad_sq.study.delta_view import deltas_table as deltas_table
     from tinygrad_sq.study.draw import draw_dot as draw_dot
     from tinygrad_sq.study.draw import to_svg as to_svg
     from tinygrad_sq.study.explain import explain as explain
@@ -49,6 +50,7 @@ else:
     # What is loaded when it is asked for: the engine needs none of it, and pictures need graphviz.
     _STUDY = {
         "animate": "animate",
+        "deltas_table": "delta_view",
         "draw_dot": "draw",
         "explain": "explain",
         "explore": "explore",

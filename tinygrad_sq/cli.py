@@ -17,9 +17,10 @@ from typing import NoReturn, TypeVar
 
 from tinygrad_sq import __version__
 from tinygrad_sq.expression import FormulaError, evaluate
-from tinygrad_sq.job import OPTIMIZERS, Job, Options, compiler_installed, predict, residuals, sample_graph
+from tinygrad_sq.job import OPTIMIZERS, Job, Options, compiler_installed, predict, sample_graph
 from tinygrad_sq.nn import Neuron
 from tinygrad_sq.saving import load_with_about, save, write
+from tinygrad_sq.study.delta_view import deltas_table
 from tinygrad_sq.tabular import Encoding, TableError, read_csv
 from tinygrad_sq.train import History
 from tinygrad_sq.value import Value
@@ -80,7 +81,7 @@ def _train(options: argparse.Namespace) -> None:
     _print_result(job, history)
     s = job.hardest()
     J = sample_graph(job.model, job.X[s], job.Y[s])
-    _print_residuals(job, J, s)
+    _print_residuals(job, s)
     print()
     with _writing(out / "net.json"):
         save(job.model, out / "net.json", job.encoding.to_json())
@@ -119,13 +120,13 @@ def _print_result(job: Job, history: History) -> None:
         print(f"{name:5}  {job.score(rows) if rows else 'no rows'}")
 
 
-def _print_residuals(job: Job, J: Value, s: int) -> None:
-    rows = list(residuals(job.model, J, job.X[s], job.Y[s]))
+def _print_residuals(job: Job, s: int) -> None:
+    rows = sorted(deltas_table(job.model, job.X[s], job.Y[s]).units, key=lambda unit: unit.l)
     cell = job.table.column(job.encoding.target)[s]
     print(f"\nδ = ∂J/∂z for row {s + 1} of the data ({job.encoding.target} {cell}), which the net gets most wrong")
     print(f"{'unit':8}{'engine (z.grad)':>26}{'closed form (E5, E6)':>26}{'difference':>14}")
     for row in rows[:SHOWN]:
-        print(f"{row.unit:8}{row.engine:>26.17g}{row.closed_form:>26.17g}{row.difference:>14.2g}")
+        print(f"{row.label:8}{row.engine:>26.17g}{row.closed_form:>26.17g}{row.difference:>14.2g}")
     if len(rows) > SHOWN:
         print(f"... and {len(rows) - SHOWN} units more")
     print(f"largest difference: {max(row.difference for row in rows):.2g}")

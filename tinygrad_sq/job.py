@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import NamedTuple
 
-from tinygrad_sq import deltas
-from tinygrad_sq.graph import topological_order
 from tinygrad_sq.losses import half_squared_error
 from tinygrad_sq.nn import MLP
 from tinygrad_sq.optim import SGD, Adam, AdamW
-from tinygrad_sq.table import Op
+from tinygrad_sq.study.delta_view import sample_cost
 from tinygrad_sq.tabular import Encoding, Table, find_classes, split
 from tinygrad_sq.train import History, fit
-from tinygrad_sq.value import Value, no_grad, scope
+from tinygrad_sq.value import Value, no_grad
 
 OPTIMIZERS: dict[str, tuple[type[Adam] | type[SGD], float]] = {  # and the step size to start from
     "adam": (Adam, 0.01),
@@ -124,51 +121,7 @@ def sample_graph(model: MLP, x: Sequence[float], y: Sequence[float]) -> Value:
 
     The gradients that the parameters had before are lost.
     """
-    with scope("input"):
-        inputs = [Value(x_j, f"x[{j}]") for j, x_j in enumerate(x)]
-    h = model(inputs)
-    with scope("target"):
-        targets = [Value(y_i, f"y[{i}]") for i, y_i in enumerate(y)]
-    with scope("loss"):
-        J: Value = half_squared_error(h, targets)
-    J.label = "J"
+    J = sample_cost(model, x, y)
     model.zero_grad()
     J.backward()
     return J
-
-
-class Residual(NamedTuple):
-    """δ of one unit: the engine's ∂J/∂z, and what the derivation says it is."""
-
-    unit: str
-    engine: float
-    closed_form: float
-
-    @property
-    def difference(self) -> float:
-        return abs(self.engine - self.closed_form)
-
-
-def residuals(model: MLP, J: Value, x: Sequence[float], y: Sequence[float]) -> Iterator[Residual]:
-    """δ of each unit by the engine, from the graph of `sample_graph`, and by E5 and E6 in plain floats."""
-    layers = dict(enumerate((layer.neurons for layer in model.layers), 1))
-    W = {l: [[w.data for w in neuron.w] for neuron in neurons] for l, neurons in layers.items()}
-    b = {l: [neuron.b.data for neuron in neurons] for l, neurons in layers.items()}
-    f = {l + 1: neurons[0].activation for l, neurons in layers.items()}
-    z, a = deltas.forward(W, b, x, f)
-    delta = deltas.deltas(W, y, z, a, {l: derivative(row) for l, row in f.items()})
-    nodes = {node.label: node for node in topological_order(J)}
-    for l in sorted(delta):
-        for i, delta_i in enumerate(delta[l]):
-            unit = f"z{l}[{i}]"
-            yield Residual(unit, nodes[unit].grad, delta_i)
-
-
-def derivative(row: Op) -> Callable[[float], float]:
-    """f' of an activation f, from its row: the partial by the first operand, the others at their defaults."""
-
-    def f_prime(z: float) -> float:
-        operands = row.operands(z) if row.operands else (z,)
-        return row.gradient(row.forward(*operands), *operands)[0] or 0.0  # None: no gradient flows
-
-    return f_prime

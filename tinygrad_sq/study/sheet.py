@@ -46,7 +46,7 @@ class Sheet(ABC):
     def text(self, limit: int | None = 60) -> str:
         """As plain text, with at most `limit` rows in a table (None: all)."""
         parts = [_line_text(block) if isinstance(block, Line) else _grid_text(block) for block in self.blocks(limit)]
-        return "\n".join(parts)
+        return "\n".join(parts).lstrip("\n")
 
     def html(self, limit: int | None = 60) -> str:
         """As HTML with its formulas in MathML, which needs no script and no network."""
@@ -109,11 +109,12 @@ def _line_text(line: Line) -> str:
 
 def _grid_text(grid: Grid) -> str:
     rows = [[shown(_text(item), WIDEST) for item in row] for row in grid.rows]
-    columns = list(zip(grid.columns, *rows))
+    head = [name.strip() for name in grid.columns]
+    columns = list(zip(head, *rows))
     right = [_to_the_right(grid, k) for k in range(len(columns))]
     widths = [max(map(_width, column)) for column in columns]
     lines = []
-    for row in (grid.columns, *rows):
+    for row in (head, *rows):
         cells = [
             " " * (width - _width(cell)) + cell if to_the_right else cell + " " * (width - _width(cell))
             for cell, width, to_the_right in zip(row, widths, right)
