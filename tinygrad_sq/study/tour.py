@@ -12,10 +12,11 @@ from textwrap import wrap
 from typing import NamedTuple, TextIO, TypeAlias
 
 from tinygrad_sq.graph import topological_order
-from tinygrad_sq.job import residuals, sample_graph
+from tinygrad_sq.job import sample_graph
 from tinygrad_sq.losses import cost
 from tinygrad_sq.nn import MLP
 from tinygrad_sq.optim import SGD, Adam
+from tinygrad_sq.study.delta_view import deltas_table
 from tinygrad_sq.study.explain import Step, explain
 from tinygrad_sq.study.picture import short
 from tinygrad_sq.table import tanh
@@ -393,8 +394,8 @@ costs no more than a few predictions.
 def proof() -> Screen:
     model = MLP(3, [4, 4, 2], "tanh", "sigmoid", seed=1)
     x, y = [0.6, -0.2, 0.9], [1.0, 0.0]
-    rows = list(residuals(model, sample_graph(model, x, y), x, y))
-    shown = [[row.unit, f"{row.engine: .15f}", f"{row.closed_form: .15f}", f"{row.difference:.0e}"] for row in rows]
+    rows = sorted(deltas_table(model, x, y).units, key=lambda unit: unit.l)
+    shown = [[row.label, f"{row.engine: .15f}", f"{row.closed_form: .15f}", f"{row.difference:.0e}"] for row in rows]
     return Screen(
         "The engine and the formulas agree",
         f"""
