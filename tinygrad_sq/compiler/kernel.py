@@ -26,6 +26,8 @@ from tinygrad_sq.value import Value
 
 # What did not roll is long: with one register to a row instead of several, its code is a fraction of the length.
 _MANY_NESTS = 128
+# Bytes for the rows of several blocks, within the second cache of most cores.
+_ROOM = 1 << 20
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -137,16 +139,20 @@ class Kernel:
             width = min(width, 64 // dtype.itemsize)
         real = "double" if dtype == np.float64 else "float"
         widths = [int(np.prod(shape)) for shape in batch.shapes]
-        target = Target(width, real, mode is Mode.EACH, lambda name, n: machine().libm(name, n, real))
+        blocks = max(1, _ROOM // (self.rolled.rows * width * dtype.itemsize)) if mode is not Mode.EACH else 1
+        blocks = min(blocks, 8) if width > 1 and len(self.rolled.nests) <= _MANY_NESTS else 1
+        lanes = min(width, machine().register // dtype.itemsize)
+        libm = machine().libm
+        target = Target(width, lanes, machine().sums, blocks, real, mode is Mode.EACH, lambda name, n: libm(name, n, real))
         self.native = Native(lower(self.rolled, widths, target))
         clock.append(time.perf_counter())
-        self.mode, self.dtype, self.block = mode, dtype, width
+        self.mode, self.dtype, self.block, self.blocks = mode, dtype, width, blocks
         live = tape.live()
         self.stats = Stats(
             len(order),
             len(live),
             len(self.rolled.nests),
-            self.rolled.rows * width * dtype.itemsize,
+            self.rolled.rows * width * blocks * dtype.itemsize,
             sum(max(1, len(tape.instructions[i].operands) - 1) for i in live) - len(inputs) - len(parameters),
             dict(zip(("trace", "tape", "roll", "native"), [b - a for a, b in pairwise(clock)])),
         )
@@ -222,7 +228,7 @@ class Lane:
         self.native = kernel.native
         self.scalars = np.zeros(rolled.scalars, kernel.dtype)
         self.scalars[rolled.parameters : rolled.parameters + len(rolled.constants)] = rolled.constants
-        room = rolled.rows * kernel.block * kernel.dtype.itemsize
+        room = rolled.rows * kernel.block * kernel.blocks * kernel.dtype.itemsize
         store = np.empty(room + 64, np.uint8)
         start = -store.ctypes.data % 64  # a row begins with a cache line
         self.rows = store[start : start + room]

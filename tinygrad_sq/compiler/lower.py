@@ -7,7 +7,7 @@ A row is a vector of LLVM's, one number per sample of a block; a scalar is broad
 inputs   a pointer for each argument of the function, to samples x width numbers
 order    the samples' numbers, in the order in which to take them: those from `first` to before `last` are taken
 scalars  parameters, constants, room for what is computed from them alone
-rows     room for one block
+rows     room for `blocks` blocks: so many are computed before their sums are taken, which is then done once for all
 outputs  sums over the samples are added to them; or the values per sample, an array for each output
 weight   the seed of each sample, 1/m for the mean of m; the rest of the last block repeats a sample with weight 0
 
@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, TypeAlias
 
-from tinygrad_sq.compiler.roll import ROW, Nest, Rolled, Segment, Vector
+from tinygrad_sq.compiler.fuse import Body, fuse
+from tinygrad_sq.compiler.roll import ROW, Loop, Nest, Rolled, Segment, Vector
 from tinygrad_sq.compiler.tape import PRODUCTS
 
 # The vector function of libm for a name and a number of operands: its symbol and its lanes; None if there is none.
@@ -31,32 +32,46 @@ class Target(NamedTuple):
     """What to lower for.
 
     width       samples in a row, which is one vector of LLVM's
+    lanes       of a register; sums over the samples are taken in vectors of so many
+    sums        in vectors of so many lanes that the registers hold, beside what is added to them
+    blocks      whose rows there is room for
     real        LLVM's name of the number type, double or float
     per_sample  outputs are kept per sample, not summed
     libm        the vector functions there are
     """
 
     width: int
+    lanes: int
+    sums: int
+    blocks: int
     real: str
     per_sample: bool
     libm: Libm
 
 
+# Of a loop: its variable, its level in the nest, and how many rounds it takes at once.
+Counter: TypeAlias = "tuple[str, int, int]"
+
 _PART = 64  # nests in a function
-_TOGETHER = 4  # rounds of an innermost loop that are worked on at once
+_COLUMNS = 4  # rounds of an innermost loop that are worked on at once, if there are lines of them
 
 
 class _Emitter:
     def __init__(self, program: Rolled, target: Target) -> None:
         self.program = program
-        self.width, self.real, self.per_sample, self.libm = target
+        self.stride, self.lanes, self.sums, self.blocks, self.real, self.per_sample, self.libm = target
+        self.width = self.stride  # of the vectors in the code being written
+        self.rows, self.shift = "%rows", "0"  # where a row's vector is: rows + place · stride + shift
         self.suffix, self.size = ("f64", 8) if self.real == "double" else ("f32", 4)
         self.lines: list[str] = []
         self.functions: list[str] = []
         self.declared: set[str] = set()
         self.count = 0
         self.label = "entry"
-        self.vector = f"<{self.width} x {self.real}>" if self.width > 1 else self.real
+
+    @property
+    def vector(self) -> str:
+        return f"<{self.width} x {self.real}>" if self.width > 1 else self.real
 
     def new(self, text: str) -> str:
         self.count += 1
@@ -81,6 +96,9 @@ class _Emitter:
         """
         self.count += 1
         k = self.count
+        if n == 1:
+            yield "0", [initial for _, initial in carried], []
+            return
         before = self.label
         self.do(f"br label %loop{k}")
         self.start(f"loop{k}")
@@ -104,7 +122,7 @@ class _Emitter:
         """start + Σ counter · stride."""
         value = str(start)
         for counter, stride in terms:
-            if stride == 0:
+            if stride == 0 or counter == "0":
                 continue
             product = counter if stride == 1 else self.new(f"mul nsw i64 {counter}, {stride}")
             value = product if value == "0" else self.new(f"add nsw i64 {value}, {product}")
@@ -118,7 +136,8 @@ class _Emitter:
         return self.new(f"getelementptr {self.real}, ptr {base}, i64 {index}")
 
     def row(self, place: str) -> str:
-        return self.at("%rows", self.new(f"mul nsw i64 {place}, {self.width}"))
+        start = self.new(f"mul nsw i64 {place}, {self.stride}")
+        return self.at(self.rows, self.affine(start, [(self.shift, 1)]) if self.shift != "0" else start)
 
     def load(self, space: str, place: str, uniform: bool) -> str:
         if space == ROW:
@@ -188,104 +207,145 @@ class _Emitter:
 
     # --- nests ---
 
-    def nest(self, nest: Nest, counters: tuple[tuple[str, Vector], ...] = ()) -> None:
-        """The loops; some rounds of the innermost together, so that they share the operands that they all have."""
+    def body(self, body: Body, counters: tuple[Counter, ...] = ()) -> None:
+        """The loops; some rounds of the two innermost together, so that they share the operands that they all have."""
+        nest = body.nests[0]
         if nest.table:
             ((rounds, (size,)),) = nest.loops
             with self.loop(rounds) as (i, _, _):
                 at = self.affine(nest.places[0], [(i, size)])
-                self.rounds(nest, [[self.from_table(self.affine(at, [(str(j), 1)])) for j in range(size)]])
-        elif not nest.loops:
-            self.rounds(nest, [[str(place) for place in nest.places]])
-        elif len(counters) < len(nest.loops) - 1:
-            loop = nest.loops[len(counters)]
-            with self.loop(loop.rounds) as (i, _, _):
-                self.nest(nest, (*counters, (i, loop.strides)))
-        else:
-            rounds, strides = nest.loops[-1]
-            together = _TOGETHER if rounds >= _TOGETHER and self.width > 1 else 1
-            rest = rounds % together
-            for first, count, step in ((0, rounds // together, together), (rounds - rest, rest, 1)):
-                if count:
-                    with self.loop(count) as (i, _, _):
-                        moves = (*counters, (i, tuple([step * stride for stride in strides])))
-                        starts = [[p + (first + r) * s for p, s in zip(nest.places, strides)] for r in range(step)]
-                        self.rounds(nest, [self.places(start, moves) for start in starts])
+                self.rounds(body, [[[[self.from_table(self.affine(at, [(str(j), 1)])) for j in range(size)]]]])
+            return
+        level = len(counters)
+        if level < len(nest.loops) - 2:
+            with self.loop(nest.loops[level].rounds) as (i, _, _):
+                self.body(body, (*counters, (i, level, 1)))
+            return
+        lines, columns = (1, 1, *(loop.rounds for loop in nest.loops))[-2:]
+        sums = nest.sink and not self.per_sample
+        together = self.sums if sums else max(1, self.sums * self.lanes // self.stride)
+        width = min(columns, _COLUMNS, together)
+        height = min(lines, together // width)
+        width = min(columns, together // height)
+        for line, m, h in _parts(lines, height):
+            for column, n, w in _parts(columns, width):
+                with self.loop(m) as (i, _, _), self.loop(n) as (j, _, _):
+                    moves = (*counters, (i, len(nest.loops) - 2, h), (j, len(nest.loops) - 1, w))
+                    starts = [[(line + r, column + c) for c in range(w)] for r in range(h)]
+                    self.rounds(body, self.places(body, starts, moves))
 
-    def places(self, start: Sequence[int], counters: tuple[tuple[str, Vector], ...]) -> list[str]:
-        return [self.affine(p, [(i, strides[k]) for i, strides in counters]) for k, p in enumerate(start)]
+    def places(
+        self, body: Body, starts: list[list[tuple[int, int]]], counters: tuple[Counter, ...]
+    ) -> list[list[list[list[str]]]]:
+        """Per nest, the places of the rounds whose numbers in the innermost loops are `starts`, before counters move."""
+        known: dict[tuple[int, ...], str] = {}
 
-    def rounds(self, nest: Nest, places: list[list[str]]) -> None:
-        """Rounds of the innermost loop, given their places: their results, for all samples of the block."""
-        operands = [operands for _, *operands in places]
-        results = [result for result, *_ in places]
-        if nest.uniform:
-            for result, value in zip(results, self.values(nest, operands)):
-                self.do(f"store {self.real} {value}, ptr {self.at('%scalars', result)}")
-        elif nest.sink and not self.per_sample:
-            sums = self.values(nest, operands)
-            if len(sums) == _TOGETHER and nest.loops[-1].strides[0] == 1:
-                self.add_up_four(sums, self.at("%outputs", results[0]))
-            else:
-                for result, value in zip(results, sums):
-                    self.add_up(value, self.at("%outputs", result))
-        else:
-            for result, value in zip(results, self.values(nest, operands)):
-                if nest.sink:
+        def place(nest: Nest, k: int, at: tuple[int, int]) -> str:
+            strides = (0, 0, *(loop.strides[k] for loop in nest.loops))
+            start = nest.places[k] + at[0] * strides[-2] + at[1] * strides[-1]
+            moves = tuple([strides[2 + level] * times for _, level, times in counters])
+            if (start, *moves) not in known:
+                known[start, *moves] = self.affine(start, [(i, move) for (i, _, _), move in zip(counters, moves)])
+            return known[start, *moves]
+
+        return [
+            [[[place(nest, k, at) for k in range(len(nest.places))] for at in line] for line in starts]
+            for nest in body.nests
+        ]
+
+    def rounds(self, body: Body, places: list[list[list[list[str]]]]) -> None:
+        """Rounds of the innermost loops, line by line, given their places per nest: their results, for all samples."""
+        known: dict[tuple[str, str], str] = {}
+        for nest, written, lines in zip(body.nests, body.written, places):
+            if nest.sink and not self.per_sample:
+                self.add_up(nest, lines)
+                continue
+            results = [result for line in lines for result, *_ in line]
+            operands = [operands for line in lines for _, *operands in line]
+            for result, value in zip(results, self.values(nest, operands, known)):
+                known[ROW, result] = value
+                if nest.uniform:
+                    self.do(f"store {self.real} {value}, ptr {self.at('%scalars', result)}")
+                elif nest.sink:
                     place = self.new(f"add i64 {self.new(f'mul i64 {result}, %padded')}, %sample")
-                    pointer = self.at("%outputs", place)
+                    self.do(f"store {self.vector} {value}, ptr {self.at('%outputs', place)}, align {self.size}")
+                elif written:
+                    self.do(f"store {self.vector} {value}, ptr {self.row(result)}, align {self.size}")
+
+    # --- sums over the samples ---
+
+    def add_up(self, nest: Nest, places: list[list[list[str]]]) -> None:
+        """Add the sums over all samples of the blocks to the outputs, which registers hold in the meantime."""
+        operands = [operands for line in places for _, *operands in line]
+        self.width = self.lanes
+        zero = "0.0" if self.width == 1 else "zeroinitializer"
+        with self.loop("%count" if self.blocks > 1 else 1, ((self.vector, zero),) * len(operands)) as (b, sums, ends):
+            for start in range(0, self.stride, self.lanes):
+                self.shift = self.affine(start, [(b, self.program.rows * self.stride)])
+                if nest.native == "fmul":
+                    loaded = self.loads(nest, operands, {})
+                    sums = [self.call("llvm.fma", [*pair, total], False) for pair, total in zip(loaded, sums)]
                 else:
-                    pointer = self.row(result)
-                self.do(f"store {self.vector} {value}, ptr {pointer}, align {self.size}")
+                    values = self.values(nest, operands, {})
+                    sums = [self.call("fadd", [total, value], False) for total, value in zip(sums, values)]
+            ends += sums
+        self.shift = "0"
+        self.width = self.stride
+        neighbours = not nest.table and (not nest.loops or nest.loops[-1].strides[0] == 1)
+        for line in places:
+            start = 0
+            while start < len(line):
+                n = 1
+                while neighbours and 2 * n <= min(len(line) - start, self.lanes):
+                    n *= 2
+                self.add_to(self.at("%outputs", line[start][0]), self.reduced(ends[:n]), n)
+                del ends[:n]
+                start += n
 
-    def add_up(self, value: str, pointer: str) -> None:
-        old = self.new(f"load {self.real}, ptr {pointer}")
-        if self.width == 1:
-            new = self.new(f"fadd {self.real} {old}, {value}")
-        else:
-            name = f"llvm.vector.reduce.fadd.v{self.width}{self.suffix}"
-            self.declared.add(f"declare {self.real} @{name}({self.real}, {self.vector})")
-            new = self.new(f"call reassoc {self.real} @{name}({self.real} {old}, {self.vector} {value})")
-        self.do(f"store {self.real} {new}, ptr {pointer}")
-
-    def add_up_four(self, values: list[str], pointer: str) -> None:
-        """Four sums over the samples to neighbouring outputs: fewer steps together than one by one."""
-        a, b, c, d = (self.halved(value, self.width, 8) for value in values)
-        ab, cd = self.across(a, b, 1), self.across(c, d, 1)
-        four = self.halved(self.across(ab, cd, 2), 8, 4)
-        kind = f"<4 x {self.real}>"
+    def add_to(self, pointer: str, value: str, n: int) -> None:
+        """Add to n neighbouring outputs."""
+        kind = f"<{n} x {self.real}>" if self.lanes > 1 else self.real
         old = self.new(f"load {kind}, ptr {pointer}, align {self.size}")
-        self.do(f"store {kind} {self.new(f'fadd {kind} {old}, {four}')}, ptr {pointer}, align {self.size}")
+        self.do(f"store {kind} {self.new(f'fadd {kind} {old}, {value}')}, ptr {pointer}, align {self.size}")
 
-    def halved(self, value: str, lanes: int, least: int) -> str:
-        """The lower half plus the upper half, until `least` lanes are left."""
-        while lanes > least:
+    def reduced(self, values: list[str]) -> str:
+        """The sums of the lanes of each of n vectors, n a power of 2, as one vector: together in fewer steps."""
+        n, lanes = 1, self.lanes
+        while len(values) > 1:
+            values = [self.across(a, b, n) for a, b in zip(values[::2], values[1::2])]
+            n *= 2
+        (value,) = values
+        while lanes > n:
             halves = [self.shuffle(value, value, lanes, range(k, k + lanes // 2)) for k in (0, lanes // 2)]
             lanes //= 2
             value = self.new(f"fadd <{lanes} x {self.real}> {', '.join(halves)}")
         return value
 
     def across(self, a: str, b: str, n: int) -> str:
-        """In groups of n lanes of eight: a's first plus second, b's first plus second, a's third plus fourth, ..."""
-        first = [k + lane for k in range(0, 8, 2 * n) for side in (0, 8) for lane in range(side, side + n)]
-        parts = [self.shuffle(a, b, 8, [lane + shift for lane in first]) for shift in (0, n)]
-        return self.new(f"fadd <8 x {self.real}> {', '.join(parts)}")
+        """In groups of n lanes: a's first plus second, b's first plus second, a's third plus fourth, ..."""
+        lanes = self.lanes
+        first = [k + lane for k in range(0, lanes, 2 * n) for side in (0, lanes) for lane in range(side, side + n)]
+        parts = [self.shuffle(a, b, lanes, [lane + shift for lane in first]) for shift in (0, n)]
+        return self.new(f"fadd <{lanes} x {self.real}> {', '.join(parts)}")
 
     def shuffle(self, a: str, b: str, lanes: int, mask: Iterable[int]) -> str:
         kind, chosen = f"<{lanes} x {self.real}>", [f"i32 {lane}" for lane in mask]
         return self.new(f"shufflevector {kind} {a}, {kind} {b}, <{len(chosen)} x i32> <{', '.join(chosen)}>")
 
-    def values(self, nest: Nest, operands: list[list[str]]) -> list[str]:
+    def loads(self, nest: Nest, operands: list[list[str]], known: dict[tuple[str, str], str]) -> list[list[str]]:
+        """The operands of some rounds outside segments; `known` are values by their places, and gets those loaded."""
+        for each in operands:
+            for at in zip(nest.spaces, each):
+                if at not in known:
+                    known[at] = self.load(*at, nest.uniform)
+        return [[known[at] for at in zip(nest.spaces, each)] for each in operands]
+
+    def values(self, nest: Nest, operands: list[list[str]], known: dict[tuple[str, str], str]) -> list[str]:
+        """The results of some rounds."""
+        loaded = self.loads(nest, operands, known)
         if nest.native != PRODUCTS:
-            return [
-                self.call(
-                    nest.native,
-                    [self.load(s, p, nest.uniform) for s, p in zip(nest.spaces, each)],
-                    nest.uniform,
-                )
-                for each in operands
-            ]
-        totals = [self.load(nest.spaces[0], bias, nest.uniform) for bias, *_ in operands]
+            return [self.call(nest.native, each, nest.uniform) for each in loaded]
+        totals = [bias for (bias,) in loaded]
         for k, segment in enumerate(nest.segments):
             starts = [(each[1 + 2 * k], each[2 + 2 * k]) for each in operands]
             totals = self.products(segment, starts, totals, nest.uniform)
@@ -308,16 +368,28 @@ class _Emitter:
     # --- the kernel ---
 
     def kernel(self, arguments: list[int]) -> str:
-        self.nests([nest for nest in self.program.nests if nest.uniform])
+        self.bodies(_single([nest for nest in self.program.nests if nest.uniform]))
         samples = self.new("sub i64 %last, %first")
         blocks = self.new(f"udiv i64 {self.new(f'add i64 {samples}, {self.width - 1}')}, {self.width}")
         self.do(f"%padded = mul i64 {blocks}, {self.width}")
         final = self.new("sub i64 %last, 1")
-        with self.loop(blocks) as (b, _, _):
-            self.do(f"%sample = mul i64 {b}, {self.width}")
-            first = self.new("add i64 %first, %sample")
-            self.load_block(arguments, first, final)
-            self.nests([nest for nest in self.program.nests if not nest.uniform])
+        varied = [nest for nest in self.program.nests if not nest.uniform]
+        sums = [nest for nest in varied if nest.sink and not self.per_sample]
+        computed = [nest for nest in varied if nest not in sums]
+        fused = len(computed) <= _PART
+        groups = self.new(f"udiv i64 {self.new(f'add i64 {blocks}, {self.blocks - 1}')}, {self.blocks}")
+        with self.loop(groups) as (group, _, _):
+            done = self.new(f"mul i64 {group}, {self.blocks}")
+            left = self.new(f"sub i64 {blocks}, {done}")
+            self.do(f"%count = call i64 @llvm.umin.i64(i64 {left}, i64 {self.blocks})")
+            with self.loop("%count") as (b, _, _):
+                self.do(f"%sample = mul i64 {self.new(f'add i64 {done}, {b}')}, {self.width}")
+                self.rows = self.at("%rows", self.new(f"mul i64 {b}, {self.program.rows * self.width}"))
+                self.load_block(arguments, self.new("add i64 %first, %sample"), final)
+                bodies = fuse(computed, varied, self.program.rows) if fused else _single(computed)
+                self.bodies(bodies, "i64 %sample", "i64 %padded")
+            self.rows = "%rows"
+            self.bodies(_single(sums), "i64 %count")
         types = [*["ptr noalias"] * 5, "i64", "i64", self.real]
         names = ("inputs", "order", "scalars", "rows", "outputs", "first", "last", "weight")
         self.define("define internal void @kernel", [f"{kind} %{name}" for kind, name in zip(types, names)])
@@ -331,7 +403,7 @@ class _Emitter:
         table = ", ".join(f"i64 {x}" for x in self.program.table) or "i64 0"
         size = max(1, len(self.program.table))
         return "\n".join(
-            [f"@table = internal constant [{size} x i64] [{table}]", *sorted(self.declared), *self.functions]
+            ["declare i64 @llvm.umin.i64(i64, i64)", f"@table = internal constant [{size} x i64] [{table}]", *sorted(self.declared), *self.functions]
         )
 
     def define(self, head: str, parameters: list[str], attributes: str = "") -> None:
@@ -339,25 +411,26 @@ class _Emitter:
         self.functions += [f"{head}({', '.join(parameters)}) {attributes}{{", "entry:", *self.lines, "  ret void", "}"]
         self.lines = []
 
-    def nests(self, nests: list[Nest]) -> None:
-        """The nests one after the other; many of them in functions of their own, since LLVM's time on one function
-        grows faster than the function."""
-        if len(nests) <= _PART:
-            for nest in nests:
-                self.nest(nest)
+    def bodies(self, bodies: list[Body], *known: str) -> None:
+        """The nests one after the other, in terms of the numbers `known`; many of them in functions of their own, since
+        LLVM's time on one function grows faster than the function."""
+        if len(bodies) <= _PART:
+            for body in bodies:
+                self.body(body)
             return
-        caller, label = self.lines, self.label
-        parameters = ["ptr noalias %scalars", "ptr noalias %rows", "ptr noalias %outputs", "i64 %sample", "i64 %padded"]
-        uniform = nests[0].uniform
-        for start in range(0, len(nests), _PART):
-            self.lines, self.label = [], "entry"
-            for nest in nests[start : start + _PART]:
-                self.nest(nest)
+        caller, label, rows = self.lines, self.label, self.rows
+        numbers = ["i64 %sample", "i64 %padded", "i64 %count"]
+        parameters = ["ptr noalias %scalars", "ptr noalias %rows", "ptr noalias %outputs", *numbers]
+        for start in range(0, len(bodies), _PART):
+            self.lines, self.label, self.rows = [], "entry", "%rows"
+            for body in bodies[start : start + _PART]:
+                self.body(body)
             name = f"part{len(self.functions)}"
             self.define(f"define internal void @{name}", parameters, "noinline ")
-            given = [parameter.replace("noalias ", "") for parameter in parameters]
-            caller.append(f"  call void @{name}({', '.join([*given[:3], 'i64 0', 'i64 0'] if uniform else given)})")
-        self.lines, self.label = caller, label
+            given = ["ptr %scalars", f"ptr {rows}", "ptr %outputs"]
+            given += [number if number in known else "i64 0" for number in numbers]
+            caller.append(f"  call void @{name}({', '.join(given)})")
+        self.lines, self.label, self.rows = caller, label, rows
 
     def load_block(self, arguments: list[int], first: str, final: str) -> None:
         """Copy the block's samples into rows, and their weights behind them."""
@@ -381,6 +454,16 @@ class _Emitter:
                 place += width
             weight = self.new(f"select i1 {inside}, {self.real} %weight, {self.real} 0.0")
             self.do(f"store {self.real} {weight}, ptr {self.at(self.row(str(place)), lane)}")
+
+
+def _single(nests: list[Nest]) -> list[Body]:
+    return [Body([nest], [True]) for nest in nests]
+
+
+def _parts(rounds: int, size: int) -> list[tuple[int, int, int]]:
+    """`rounds` in parts of `size`, and what is left: for each, its first round, how many parts, and their size."""
+    rest = rounds % size
+    return [part for part in ((0, rounds // size, size), (rounds - rest, min(rest, 1), rest)) if part[1]]
 
 
 def lower(program: Rolled, arguments: list[int], target: Target) -> str:

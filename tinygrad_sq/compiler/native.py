@@ -30,8 +30,8 @@ class Machine:
         except RuntimeError:
             self.abi = None
         llvm.load_library_permanently(ctypes.util.find_library("m") or "libm.so.6")
-        # Bytes of a row. Four sums at a time, and a row to add to them, must fit the registers: 32 of 64 bytes, or 16.
-        self.row = 256 if features.get("avx512f") else 64
+        # The bytes of a register; how many sums they hold, of 32 or 16 registers; the bytes of a row, several to a sum.
+        self.register, self.sums, self.row = (64, 16, 256) if features.get("avx512f") else (32, 8, 64)
 
     def target(self) -> Any:
         """A new target machine: an execution engine takes its own away with it."""

@@ -1,0 +1,88 @@
+"""Fuse: nests with the same loops as one loop around several instructions, whose results stay in registers.
+
+Without it each nest would write its rows for the next one to read: half of the time of a small net.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
+
+from tinygrad_sq.compiler.roll import ROW, Nest
+
+Span: TypeAlias = "tuple[int, int]"  # the first and the last place that may be meant
+
+
+class Body(NamedTuple):
+    """Nests that one loop computes, in order, and which of them write their results for other bodies to read."""
+
+    nests: list[Nest]
+    written: list[bool]
+
+
+def fuse(nests: Sequence[Nest], readers: Sequence[Nest], rows: int) -> list[Body]:
+    """The nests in order, of which no two have one place for their results, and which `readers` may read."""
+    bodies: list[list[Nest]] = []
+    for nest in nests:
+        if bodies and all(_fits(nest, other, rows) for other in bodies[-1]):
+            bodies[-1].append(nest)
+        else:
+            bodies.append([nest])
+    return [
+        Body(body, [any(_reads(reader, nest, rows) for reader in readers if reader not in body) for nest in body])
+        for body in bodies
+    ]
+
+
+def _fits(nest: Nest, other: Nest, rows: int) -> bool:
+    """Whether it has the loops of the other, and reads of its results only those of the same round."""
+    if nest.table or other.table or nest.sink or other.sink:
+        return False
+    if [loop.rounds for loop in nest.loops] != [loop.rounds for loop in other.loops]:
+        return False
+    if any(_meet(span, _results(other)) for span in _terms(nest, rows)):
+        return False
+    return all(
+        not _meet(_span(nest, k), _results(other))
+        or (nest.places[k], [loop.strides[k] for loop in nest.loops])
+        == (other.places[0], [loop.strides[0] for loop in other.loops])
+        for k in _operands(nest)
+    )
+
+
+def _reads(nest: Nest, other: Nest, rows: int) -> bool:
+    """Whether a nest may read results of the other."""
+    spans = [(0, rows)] if nest.table else [*_terms(nest, rows), *[_span(nest, k) for k in _operands(nest)]]
+    return any(_meet(span, _results(other)) for span in spans)
+
+
+def _operands(nest: Nest) -> list[int]:
+    """Which of its places are those of rows that it reads once."""
+    return [k for k, space in enumerate(nest.spaces, 1) if space == ROW]
+
+
+def _terms(nest: Nest, rows: int) -> list[Span]:
+    """The rows that its sums of products read."""
+    spans = []
+    for s, segment in enumerate(nest.segments):
+        for side in (0, 1):
+            if segment.spaces[side] == ROW:
+                k = 1 + len(nest.spaces) + 2 * s + side
+                reach = (segment.terms - 1) * segment.strides[side]
+                first, last = _span(nest, k)
+                spans.append((0, rows) if segment.table else (first + min(0, reach), last + max(0, reach)))
+    return spans
+
+
+def _results(nest: Nest) -> Span:
+    return _span(nest, 0)
+
+
+def _span(nest: Nest, k: int) -> Span:
+    """Where its k-th place is, in all rounds."""
+    reaches = [(loop.rounds - 1) * loop.strides[k] for loop in nest.loops]
+    return nest.places[k] + sum(min(0, r) for r in reaches), nest.places[k] + sum(max(0, r) for r in reaches)
+
+
+def _meet(a: Span, b: Span) -> bool:
+    return a[0] <= b[1] and b[0] <= a[1]
