@@ -434,26 +434,44 @@ class _Emitter:
 
     def load_block(self, arguments: list[int], first: str, final: str) -> None:
         """Copy the block's samples into rows, and their weights behind them."""
-        sources = [
-            self.new(f"load ptr, ptr {self.new(f'getelementptr ptr, ptr %inputs, i64 {j}')}")
-            for j in range(len(arguments))
-        ]
-        with self.loop(self.width) as (lane, _, _):
-            turn = self.affine(first, [(lane, 1)])
-            inside = self.new(f"icmp ule i64 {turn}, {final}")
-            turn = self.new(f"select i1 {inside}, i64 {turn}, i64 {final}")
-            sample = self.new(f"load i64, ptr {self.new(f'getelementptr i64, ptr %order, i64 {turn}')}")
-            place = 0
-            for source, width in zip(sources, arguments):
-                if width == 0:
-                    continue
-                start = self.new(f"mul i64 {sample}, {width}")
-                with self.loop(width) as (k, _, _):
-                    x = self.new(f"load {self.real}, ptr {self.at(source, self.affine(start, [(k, 1)]))}")
-                    self.do(f"store {self.real} {x}, ptr {self.at(self.row(self.affine(place, [(k, 1)])), lane)}")
-                place += width
-            weight = self.new(f"select i1 {inside}, {self.real} %weight, {self.real} 0.0")
-            self.do(f"store {self.real} {weight}, ptr {self.at(self.row(str(place)), lane)}")
+        n = self.width
+        longs, pointers, truths = (f"<{n} x {kind}>" for kind in ("i64", "ptr", "i1"))
+        lanes = f"<{', '.join(f'i64 {k}' for k in range(n))}>"
+        turns = self.new(f"add {longs} {self.all(first)}, {lanes}")
+        inside = self.new(f"icmp ule {longs} {turns}, {self.all(final)}")
+        turns = self.new(f"select {truths} {inside}, {longs} {turns}, {longs} {self.all(final)}")
+        addresses = self.new(f"getelementptr i64, ptr %order, {longs} {turns}")
+        samples = self.gather(f"v{n}i64", longs, addresses)
+        place = 0
+        for j, width in enumerate(arguments):
+            if width == 0:
+                continue
+            source = self.new(f"load ptr, ptr {self.new(f'getelementptr ptr, ptr %inputs, i64 {j}')}")
+            starts = self.new(f"mul {longs} {samples}, {self.all(str(width))}")
+            with self.loop(width) as (k, _, _):
+                at = self.new(f"add {longs} {starts}, {self.all(k)}")
+                addresses = self.new(f"getelementptr {self.real}, ptr {source}, {longs} {at}")
+                x = self.gather(f"v{n}{self.suffix}", f"<{n} x {self.real}>", addresses)
+                self.do(f"store <{n} x {self.real}> {x}, ptr {self.row(self.affine(place, [(k, 1)]))}, align {self.size}")
+            place += width
+        weights = f"<{n} x {self.real}>"
+        one = self.new(f"insertelement {weights} poison, {self.real} %weight, i64 0")
+        weight = self.new(f"shufflevector {weights} {one}, {weights} poison, <{n} x i32> zeroinitializer")
+        weight = self.new(f"select {truths} {inside}, {weights} {weight}, {weights} zeroinitializer")
+        self.do(f"store {weights} {weight}, ptr {self.row(str(place))}, align {self.size}")
+
+    def all(self, x: str) -> str:
+        """A vector of indices, x in each lane."""
+        kind = f"<{self.width} x i64>"
+        one = self.new(f"insertelement {kind} poison, i64 {x}, i64 0")
+        return self.new(f"shufflevector {kind} {one}, {kind} poison, <{self.width} x i32> zeroinitializer")
+
+    def gather(self, suffix: str, kind: str, addresses: str) -> str:
+        n = self.width
+        name = f"llvm.masked.gather.{suffix}.v{n}p0"
+        self.declared.add(f"declare {kind} @{name}(<{n} x ptr>, i32, <{n} x i1>, {kind})")
+        mask = f"<{n} x i1> <{', '.join(['i1 true'] * n)}>"
+        return self.new(f"call {kind} @{name}(<{n} x ptr> {addresses}, i32 8, {mask}, {kind} poison)")
 
 
 def _single(nests: list[Nest]) -> list[Body]:
