@@ -25,7 +25,7 @@ from tinygrad_sq.compiler.tape import PRODUCTS, Tape
 from tinygrad_sq.compiler.text import to_text
 from tinygrad_sq.compiler.trace import tracing
 
-TARGET = Target(width=8, real="double", per_sample=False, libm=lambda name, n: None)
+TARGET = Target(width=8, lanes=4, sums=4, blocks=2, real="double", per_sample=False, libm=lambda name, n: None)
 
 
 def rolled(roots: Sequence[Value], inputs: Sequence[Value], params: Sequence[Value] = ()) -> Rolled:
@@ -150,9 +150,9 @@ def mlp(sizes: Sequence[int], activation: str = "tanh") -> Rolled:
 
 @pytest.mark.parametrize("activation", ["tanh", "relu", "sigmoid"])
 def test_the_loops_of_a_net_do_not_depend_on_its_widths(activation: str) -> None:
-    """Nests, terms of IR, and what they compute are the same for 8-4-4 and 40-24-12; only the rounds differ. (Of
+    """Nests, terms of IR, and what they compute are the same for 16-12-8 and 40-24-16; only the rounds differ. (Of
     widths that four does not divide, the rest of a loop stands by itself.)"""
-    programs = [mlp(sizes, activation) for sizes in ([8, 4, 4], [40, 24, 12], [16, 12, 8])]
+    programs = [mlp(sizes, activation) for sizes in ([16, 12, 8], [40, 24, 16], [32, 20, 12])]
     kinds = [[(n.native, n.spaces, n.sink, n.uniform, len(n.loops), n.table) for n in p.nests] for p in programs]
     assert kinds[0] == kinds[1] == kinds[2]
     lines = [len(lower(p, [4], TARGET).splitlines()) for p in programs]

@@ -59,10 +59,10 @@ def test_minibatches_are_the_plain_loop() -> None:
     """A step for each batch of two and for the one left over; the cost is the mean of J over the epoch's samples."""
     model, other = net(), net()
     history = fit(model, X, Y, lam=0.1, optimizer=SGD(model.parameters(), 0.1), epochs=2, batch_size=2, seed=5)
-    order, shuffle = list(range(5)), random.Random(5).shuffle
+    draw = random.Random(5).random
     costs = []
     for _ in range(2):
-        shuffle(order)
+        order = sorted(range(5), key=lambda _: draw())
         mean = 0.0
         for batch in (order[:2], order[2:4], order[4:]):
             other.zero_grad()

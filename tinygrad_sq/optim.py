@@ -53,15 +53,13 @@ class SGD(Optimizer):
     """Stochastic gradient descent: p ← p − lr d.
 
         g ← ∂J/∂p + weight_decay p
-        v ← momentum v + g          from v = 0
+        v ← momentum v + g          from v = 0; without a momentum v is g, and nothing is remembered
         d = g + momentum v with nesterov, else v
 
     As Sutskever et al. 2013, in the form in which lr may change from step to step.
     Raises ValueError for no parameters, or one out of range: lr > 0, 0 ≤ momentum < 1, weight_decay ≥ 0, nesterov only
     with a momentum.
     """
-
-    memory = 1
 
     def __init__(
         self,
@@ -71,8 +69,9 @@ class SGD(Optimizer):
         nesterov: bool = False,
         weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(parameters, lr)
         self.momentum = _within("momentum", momentum, "from 0 to below 1", 0.0 <= momentum < 1.0)
+        self.memory = 1 if momentum else 0
+        super().__init__(parameters, lr)
         if nesterov and not momentum:
             raise ValueError("nesterov takes a momentum above 0, got 0")
         self.nesterov = nesterov
@@ -83,9 +82,10 @@ class SGD(Optimizer):
 
     def rule(self, settings: Sequence[Any], p: Any, g: Any, *remembered: Any) -> tuple[Any, ...]:
         lr, momentum, weight_decay = settings
-        (v,) = remembered
         g = g + weight_decay * p
-        v = momentum * v + g
+        if not remembered:
+            return (p - lr * g,)
+        v = momentum * remembered[0] + g
         return p - lr * (g + momentum * v if self.nesterov else v), v
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import random
 import sys
+import time
 from array import array
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple, TypeAlias
 
 from tinygrad_sq.losses import cost, half_squared_error
@@ -82,18 +83,23 @@ def fit(
             progress=progress,
         )
 
-    def step(order: Sequence[int]) -> float:
-        return _step(optimizer, model, [samples[i] for i in order], loss, lam)
+    def run(orders: list[array[int]], size: int, done: Callable[[float], object]) -> None:
+        for order in orders:
+            J = 0.0
+            for start in range(0, len(order), size):
+                batch = [samples[i] for i in order[start : start + size]]
+                J += _step(optimizer, model, batch, loss, lam) * (len(batch) / len(samples))
+            done(J)
 
     def watch() -> float:
         with no_grad():
             return _cost(model, watched, loss, lam=0.0).data
 
-    return run_epochs(step, len(samples), epochs, batch_size, seed, watch if watched else None, progress)
+    return run_epochs(run, len(samples), epochs, batch_size, seed, watch if watched else None, progress)
 
 
 def run_epochs(
-    step: Callable[[Sequence[int]], float],
+    run: Callable[[list[array[int]], int, Callable[[float], object]], None],
     samples: int,
     epochs: int,
     batch_size: int | None,
@@ -101,30 +107,36 @@ def run_epochs(
     watch: Callable[[], float] | None,
     progress: bool,
 ) -> History:
-    """The loop of `fit`: `step` takes the numbers of a batch's samples and gives its J; `watch` follows each epoch."""
+    """The loop of `fit`: `run(orders, size, done)` goes over the samples in each of these orders, in batches of that
+    size, and calls done(J) after each; `watch` follows each epoch.
+
+    Epochs that take no time are run several at once, for 50 ms or so, after which there is progress and Ctrl-C.
+    """
     size = samples if batch_size is None else batch_size
     if epochs < 1 or size < 1:
         raise ValueError(f"expected epochs and batch_size of 1 or more, got {epochs} and {size}")
     order = array("q", range(samples))  # which compiled code reads as it is
-    shuffle = random.Random(seed).shuffle
+    draw = random.Random(seed).random
     show = progress and sys.stderr.isatty()
     history = History([], [], interrupted=False)
+    at_once = 1
     try:
-        for epoch in range(1, epochs + 1):
+        while (finished := len(history.cost)) < epochs:
+            orders = [order] * min(at_once, epochs - finished)
             if batch_size is not None:
-                shuffle(order)
-            J = 0.0
-            for start in range(0, samples, size):
-                batch = order[start : start + size]
-                J += step(batch) * (len(batch) / samples)
+                orders = [array("q", sorted(order, key=lambda _: draw())) for order in orders]
+            start = time.monotonic()
+            run(orders, size, history.cost.append)
             if watch:
                 history.validation.append(watch())
-            history.cost.append(J)
+            elif time.monotonic() - start < 0.05:
+                at_once *= 2
             if show:
-                sys.stderr.write(f"\r{_progress(epoch, epochs, history)}")
+                sys.stderr.write(f"\r{_progress(epochs, history)}")
                 sys.stderr.flush()
     except KeyboardInterrupt:
-        history = History(history.cost, history.validation[: len(history.cost)], interrupted=True)
+        finished = len(history.validation) if watch else len(history.cost)
+        history = History(history.cost[:finished], history.validation, interrupted=True)
     finally:
         if show:
             sys.stderr.write("\n")
@@ -186,7 +198,8 @@ def _rows(data: Collection[Any], name: str) -> list[Any]:
     return rows
 
 
-def _progress(epoch: int, epochs: int, history: History) -> str:
+def _progress(epochs: int, history: History) -> str:
+    epoch = len(history.cost)
     bar = "#" * (20 * epoch // epochs)
     validation = f"validation {history.validation[-1]:<12.6g}" if history.validation else ""
     return f"epoch {epoch:{len(str(epochs))}}/{epochs} [{bar:<20}] cost {history.cost[-1]:<12.6g}{validation}"

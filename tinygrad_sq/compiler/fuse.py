@@ -21,7 +21,7 @@ class Body(NamedTuple):
 
 
 def fuse(nests: Sequence[Nest], readers: Sequence[Nest], rows: int) -> list[Body]:
-    """The nests in order, of which no two have one place for their results, and which `readers` may read."""
+    """The nests in order, of which no two have one place for their results; `readers` are all that may read these."""
     bodies: list[list[Nest]] = []
     for nest in nests:
         if bodies and all(_fits(nest, other, rows) for other in bodies[-1]):
@@ -36,7 +36,7 @@ def fuse(nests: Sequence[Nest], readers: Sequence[Nest], rows: int) -> list[Body
 
 def _fits(nest: Nest, other: Nest, rows: int) -> bool:
     """Whether it has the loops of the other, and reads of its results only those of the same round."""
-    if nest.table or other.table or nest.sink or other.sink:
+    if nest.table or other.table:
         return False
     if [loop.rounds for loop in nest.loops] != [loop.rounds for loop in other.loops]:
         return False
@@ -75,7 +75,7 @@ def _terms(nest: Nest, rows: int) -> list[Span]:
 
 
 def _results(nest: Nest) -> Span:
-    return _span(nest, 0)
+    return (-1, -1) if nest.sink else _span(nest, 0)
 
 
 def _span(nest: Nest, k: int) -> Span:

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
+from functools import partial
 from itertools import pairwise
-from threading import Lock
+from threading import RLock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -142,8 +143,8 @@ class Kernel:
         blocks = max(1, _ROOM // (self.rolled.rows * width * dtype.itemsize)) if mode is not Mode.EACH else 1
         blocks = min(blocks, 8) if width > 1 and len(self.rolled.nests) <= _MANY_NESTS else 1
         lanes = min(width, machine().register // dtype.itemsize)
-        libm = machine().libm
-        target = Target(width, lanes, machine().sums, blocks, real, mode is Mode.EACH, lambda name, n: libm(name, n, real))
+        libm = partial(machine().libm, real=real)
+        target = Target(width, lanes, machine().sums, blocks, real, mode is Mode.EACH, libm)
         self.native = Native(lower(self.rolled, widths, target))
         clock.append(time.perf_counter())
         self.mode, self.dtype, self.block, self.blocks = mode, dtype, width, blocks
@@ -156,8 +157,9 @@ class Kernel:
             sum(max(1, len(tape.instructions[i].operands) - 1) for i in live) - len(inputs) - len(parameters),
             dict(zip(("trace", "tape", "roll", "native"), [b - a for a, b in pairwise(clock)])),
         )
-        self._lanes = [Lane(self) for _ in range(threads)]
-        self._lock = Lock()  # the lanes' storage is for one call at a time
+        self.lanes = [Lane(self) for _ in range(threads)]
+        self.threads = threads
+        self.lock = RLock()  # the lanes' storage is for one call at a time
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def room(self, samples: int) -> Array:
@@ -168,11 +170,10 @@ class Kernel:
 
     def run(self, batch: Batch, data: Array, outputs: Array, weight: float, order: Array | None = None) -> None:
         """Add to `outputs`, or fill it per sample: with the samples numbered in `order`, all of them if it is None."""
-        if [v.data for v in self.constants] != self.constant_data:
-            raise _changed(self.constants, self.constant_data)
+        self.check_constants()
         if order is None:
             order = np.arange(batch.samples, dtype=np.int64)
-        with self._lock:
+        with self.lock:
             self._run(batch, data, outputs, weight, order)
             ragged = len(order) % self.block
             if ragged and self.mode is not Mode.EACH and not np.isfinite(outputs).all():
@@ -182,8 +183,17 @@ class Kernel:
                     self._run(batch, data, outputs, weight, order[:-ragged])
                 self._run(batch, data, outputs, weight / self.block, np.repeat(order[-ragged:], self.block))
 
+    def check_constants(self) -> None:
+        """Raises ValueError if a Value that the function took as a constant has changed."""
+        for v, then in zip(self.constants, self.constant_data):
+            if v.data is not then and v.data != then:
+                raise ValueError(
+                    f"{v.label or 'a Value'} was {then!r} when the function was compiled and is {v.data!r} now; "
+                    "a Value that changes belongs in params"
+                )
+
     def _run(self, batch: Batch, data: Array, outputs: Array, weight: float, order: Array) -> None:
-        m, lanes = len(order), self._lanes
+        m, lanes = len(order), self.lanes
         if self._pool is None or m < 2 * self.block * len(lanes) or self.mode is Mode.EACH:
             lanes[0].run(batch, data, outputs, weight, order, 0, m)
             return
@@ -197,14 +207,6 @@ class Kernel:
         for job, part in zip(jobs, parts):
             job.result()
             outputs += part
-
-
-def _changed(constants: list[Value], data: list[float]) -> ValueError:
-    v, then = next((v, then) for v, then in zip(constants, data) if v.data != then)
-    return ValueError(
-        f"{v.label or 'a Value'} was {then!r} when the function was compiled and is {v.data!r} now; "
-        "a Value that changes belongs in params"
-    )
 
 
 def _names(f: Callable[..., Any], batch: Batch) -> list[str]:

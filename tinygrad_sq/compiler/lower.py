@@ -16,12 +16,12 @@ and run(call) is the same with these eight, eight bytes each, behind the one poi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, TypeAlias
 
 from tinygrad_sq.compiler.fuse import Body, fuse
-from tinygrad_sq.compiler.roll import ROW, Loop, Nest, Rolled, Segment, Vector
+from tinygrad_sq.compiler.roll import ROW, Nest, Rolled, Segment
 from tinygrad_sq.compiler.tape import PRODUCTS
 
 # The vector function of libm for a name and a number of operands: its symbol and its lanes; None if there is none.
@@ -145,12 +145,13 @@ class _Emitter:
         return self.splat(self.new(f"load {self.real}, ptr {self.at('%scalars', place)}"), uniform)
 
     def splat(self, scalar: str, uniform: bool) -> str:
-        if uniform or self.width == 1:
-            return scalar
-        one = self.new(f"insertelement {self.vector} poison, {self.real} {scalar}, i64 0")
-        return self.new(
-            f"shufflevector {self.vector} {one}, {self.vector} poison, <{self.width} x i32> zeroinitializer"
-        )
+        return scalar if uniform or self.width == 1 else self.all(scalar, self.real)
+
+    def all(self, x: str, kind: str = "i64") -> str:
+        """A vector with x in each lane."""
+        vector = f"<{self.width} x {kind}>"
+        one = self.new(f"insertelement {vector} poison, {kind} {x}, i64 0")
+        return self.new(f"shufflevector {vector} {one}, {vector} poison, <{self.width} x i32> zeroinitializer")
 
     # --- arithmetic ---
 
@@ -237,7 +238,7 @@ class _Emitter:
     def places(
         self, body: Body, starts: list[list[tuple[int, int]]], counters: tuple[Counter, ...]
     ) -> list[list[list[list[str]]]]:
-        """Per nest, the places of the rounds whose numbers in the innermost loops are `starts`, before counters move."""
+        """Per nest, the places of the rounds numbered `starts` in the innermost loops, which the counters move on."""
         known: dict[tuple[int, ...], str] = {}
 
         def place(nest: Nest, k: int, at: tuple[int, int]) -> str:
@@ -263,14 +264,15 @@ class _Emitter:
             results = [result for line in lines for result, *_ in line]
             operands = [operands for line in lines for _, *operands in line]
             for result, value in zip(results, self.values(nest, operands, known)):
-                known[ROW, result] = value
                 if nest.uniform:
                     self.do(f"store {self.real} {value}, ptr {self.at('%scalars', result)}")
                 elif nest.sink:
                     place = self.new(f"add i64 {self.new(f'mul i64 {result}, %padded')}, %sample")
                     self.do(f"store {self.vector} {value}, ptr {self.at('%outputs', place)}, align {self.size}")
-                elif written:
-                    self.do(f"store {self.vector} {value}, ptr {self.row(result)}, align {self.size}")
+                else:
+                    known[ROW, result] = value
+                    if written:
+                        self.do(f"store {self.vector} {value}, ptr {self.row(result)}, align {self.size}")
 
     # --- sums over the samples ---
 
@@ -403,7 +405,12 @@ class _Emitter:
         table = ", ".join(f"i64 {x}" for x in self.program.table) or "i64 0"
         size = max(1, len(self.program.table))
         return "\n".join(
-            ["declare i64 @llvm.umin.i64(i64, i64)", f"@table = internal constant [{size} x i64] [{table}]", *sorted(self.declared), *self.functions]
+            [
+                "declare i64 @llvm.umin.i64(i64, i64)",
+                f"@table = internal constant [{size} x i64] [{table}]",
+                *sorted(self.declared),
+                *self.functions,
+            ]
         )
 
     def define(self, head: str, parameters: list[str], attributes: str = "") -> None:
@@ -435,7 +442,7 @@ class _Emitter:
     def load_block(self, arguments: list[int], first: str, final: str) -> None:
         """Copy the block's samples into rows, and their weights behind them."""
         n = self.width
-        longs, pointers, truths = (f"<{n} x {kind}>" for kind in ("i64", "ptr", "i1"))
+        longs, reals, truths = (f"<{n} x {kind}>" for kind in ("i64", self.real, "i1"))
         lanes = f"<{', '.join(f'i64 {k}' for k in range(n))}>"
         turns = self.new(f"add {longs} {self.all(first)}, {lanes}")
         inside = self.new(f"icmp ule {longs} {turns}, {self.all(final)}")
@@ -451,20 +458,13 @@ class _Emitter:
             with self.loop(width) as (k, _, _):
                 at = self.new(f"add {longs} {starts}, {self.all(k)}")
                 addresses = self.new(f"getelementptr {self.real}, ptr {source}, {longs} {at}")
-                x = self.gather(f"v{n}{self.suffix}", f"<{n} x {self.real}>", addresses)
-                self.do(f"store <{n} x {self.real}> {x}, ptr {self.row(self.affine(place, [(k, 1)]))}, align {self.size}")
+                x = self.gather(f"v{n}{self.suffix}", reals, addresses)
+                self.do(f"store {reals} {x}, ptr {self.row(self.affine(place, [(k, 1)]))}, align {self.size}")
             place += width
-        weights = f"<{n} x {self.real}>"
-        one = self.new(f"insertelement {weights} poison, {self.real} %weight, i64 0")
-        weight = self.new(f"shufflevector {weights} {one}, {weights} poison, <{n} x i32> zeroinitializer")
-        weight = self.new(f"select {truths} {inside}, {weights} {weight}, {weights} zeroinitializer")
-        self.do(f"store {weights} {weight}, ptr {self.row(str(place))}, align {self.size}")
-
-    def all(self, x: str) -> str:
-        """A vector of indices, x in each lane."""
-        kind = f"<{self.width} x i64>"
-        one = self.new(f"insertelement {kind} poison, i64 {x}, i64 0")
-        return self.new(f"shufflevector {kind} {one}, {kind} poison, <{self.width} x i32> zeroinitializer")
+        weight = self.new(
+            f"select {truths} {inside}, {reals} {self.all('%weight', self.real)}, {reals} zeroinitializer"
+        )
+        self.do(f"store {reals} {weight}, ptr {self.row(str(place))}, align {self.size}")
 
     def gather(self, suffix: str, kind: str, addresses: str) -> str:
         n = self.width

@@ -13,6 +13,8 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
+FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+
 
 class Machine:
     """This machine's CPU as a target, and the vector functions of its libm."""
@@ -69,7 +71,8 @@ class Native:
             _write(path, code)
         self.engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self.engine.finalize_object()
-        self.run: Any = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.engine.get_function_address("run"))
+        self.address: int = self.engine.get_function_address("run")
+        self.run: Any = FUNCTION(self.address)
 
     def assembly(self) -> str:
         target = machine().target()

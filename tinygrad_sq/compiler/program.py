@@ -107,7 +107,7 @@ class Program:
 
         try:
             return run_epochs(
-                training.step,
+                training.run,
                 training.batch.samples,
                 epochs,
                 batch_size,
@@ -191,7 +191,7 @@ class Bound:
         kernel = Kernel(program.f, program.parameters, Mode.EACH, batch, program.dtype, 1)
         self.inputs = [a[0] if a.ndim > 1 else a for a in batch.arrays]
         self.outputs = np.zeros(len(kernel.rolled.outputs), program.dtype)
-        (lane,) = kernel._lanes
+        (lane,) = kernel.lanes
         order = np.zeros(1, np.int64)
         lane.run(batch, program.data(), self.outputs, 1.0, order, 0, 1)
         self._alive = kernel, batch, order

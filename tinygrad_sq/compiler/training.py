@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+import ctypes
+from array import array
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_sq.compiler.kernel import Lane, Mode
+from tinygrad_sq.compiler.kernel import Array, Lane, Mode
+from tinygrad_sq.compiler.native import FUNCTION
+from tinygrad_sq.compiler.steps import FIELDS, steps
 from tinygrad_sq.optim import Optimizer
 from tinygrad_sq.train import left_the_finite_numbers
 from tinygrad_sq.value import Value
@@ -36,8 +39,8 @@ class Training:
         self.batch = program.batch(args)
         self.kernel = program.kernel(Mode.GRADIENT, self.batch)
         self.sums = self.kernel.room(self.batch.samples)
-        self.order = np.arange(self.batch.samples)
         penalised = set(weights)
+        self.loop = steps("double" if program.dtype == np.float64 else "float")
         self.penalised = np.array([p in penalised for p in program.parameters], program.dtype)
 
         settings = [Value(x) for x in copy(optimizer).settings()]  # of a copy, since it counts its steps
@@ -49,36 +52,96 @@ class Training:
         # they change places at each step.
         self.now, self.then = [kernel.room(self.count) for _ in range(2)]
         self.now[:, : self.count] = now
+        self.inputs = [
+            update.batch((p, self.sums[1:], *memory))
+            for p, *memory in (state[:, : self.count] for state in (self.now, self.then))
+        ]
+        self.lane = Lane(kernel)
         self.every = np.arange(self.count)
-        self.updates = []
-        for before, after in (self.now, self.then), (self.then, self.now):
-            p, *memory = before[:, : self.count]
-            batch, lane = update.batch((p, self.sums[1:], *memory)), Lane(kernel)
-            lane.aim(batch, after, self.every, 0, self.count, 1.0)
-            self.updates.append((lane, batch))
+        self.lane.aim(self.inputs[0], self.then, self.every, 0, self.count, 1.0)
 
-    def step(self, order: Sequence[int]) -> float:
-        """J of the samples numbered in `order` (E3), before a step that is taken in whole or not at all."""
-        if len(order) != len(self.order):
-            self.order = np.empty(len(order), np.int64)
-        self.order[:] = order
-        self.sums.fill(0.0)
-        p = self.now[0, : self.count]
-        self.kernel.run(self.batch, p, self.sums, 1.0 / len(order), self.order)
-        J = float(self.sums[0])
-        if self.lam:
-            with np.errstate(over="ignore"):  # found out below
-                w = self.penalised * p
-                J += 0.5 * self.lam * float(w @ w)
-                self.sums[1:] += self.lam * w
-        settings = np.array(self.optimizer.settings(), self.sums.dtype)
-        lane, _ = self.updates[0]
-        lane(settings)
-        if not (math.isfinite(J) and np.isfinite(self.then[0]).all()):
-            raise left_the_finite_numbers(J)
-        self.now, self.then = self.then, self.now
-        self.updates.reverse()
-        return J
+    def run(self, orders: Sequence[array[int]], size: int, done: Callable[[float], object]) -> None:
+        """Epochs: over the samples in each of these orders, in batches of `size`, and then done(J) for each.
+
+        A step is taken in whole or not at all. Raises FloatingPointError for one that would leave the finite numbers.
+        """
+        samples = self.batch.samples
+        starts = np.arange(0, samples, size)
+        bounds = np.stack([starts, np.minimum(starts + size, samples)], axis=1)
+        shares = (bounds[:, 1] - bounds[:, 0]) / samples
+        if orders[0] is orders[-1]:
+            order, bounds = np.asarray(orders[0]), np.tile(bounds, (len(orders), 1))
+        else:
+            order = np.concatenate(orders)
+            bounds = np.concatenate([bounds + k * samples for k in range(len(orders))])
+        for J in (self.steps(order, bounds).reshape(len(orders), -1) @ shares).tolist():
+            done(J)
+
+    def steps(self, order: Array, bounds: Array) -> Array:
+        """A step for each row of `bounds`, on samples in `order` from one to before the other: J before each (E3)."""
+        costs = np.empty(len(bounds), self.sums.dtype)
+        k = 0
+        while k < len(bounds):
+            k += self._take(order, bounds[k:], costs[k:], self.kernel.threads == 1)
+            if k < len(bounds):
+                if not self._take(order, bounds[k : k + 1], costs[k : k + 1], native=False):
+                    raise left_the_finite_numbers(float(costs[k]))
+                k += 1
+        return costs
+
+    def _take(self, order: Array, bounds: Array, costs: Array, native: bool) -> int:
+        """Take these steps until one would leave the finite numbers; how many were taken.
+
+        The gradient is the kernel itself if `native`, which stays in native code. Else it is `Kernel.run`, which has
+        threads, and what a batch with a remainder needs where numbers are not finite.
+        """
+        kernel, update = self.kernel, self.lane
+        lane = kernel.lanes[0]
+
+        def gradient(_: object) -> None:
+            first, last = lane.call[5:7].tolist()
+            kernel.run(self.batch, lane.scalars[: self.count], self.sums, float(lane.weight[0]), order[first:last])
+
+        before = copy(self.optimizer)
+        settings = np.array([self.optimizer.settings() for _ in bounds], self.sums.dtype)
+        arrays = {
+            "scalars": lane.scalars,
+            "into": update.scalars,
+            "sums": self.sums,
+            "now": self.now,
+            "then": self.then,
+            "settings": settings,
+            "penalised": self.penalised,
+            "bounds": bounds,
+            "costs": costs,
+        }
+        called = FUNCTION(gradient)
+        values = {name: array.ctypes.data for name, array in arrays.items()} | {
+            "gradient": kernel.native.address if native else ctypes.cast(called, ctypes.c_void_p).value,
+            "update": update.native.address,
+            "gradient_call": lane.address,
+            "update_call": update.address,
+            "now_inputs": self.inputs[0].address,
+            "then_inputs": self.inputs[1].address,
+            "parameters": self.count,
+            "width": settings.shape[1],
+            "steps": len(bounds),
+        }
+        fields = np.array([values.get(name, 0) for name in FIELDS], np.int64)
+        fields[FIELDS.index("lam") :].view(self.sums.dtype)[0] = self.lam
+        kernel.check_constants()
+        with kernel.lock:
+            lane.aim(self.batch, self.sums, order, 0, 0, 0.0)
+            self.loop.run(fields.ctypes.data)
+        taken = int(fields[FIELDS.index("taken")])
+        if taken < len(bounds):  # the optimiser counts the steps that were taken
+            vars(self.optimizer).update(vars(before))
+            for _ in range(taken):
+                self.optimizer.settings()
+        if taken % 2:
+            self.now, self.then = self.then, self.now
+            self.inputs.reverse()
+        return taken
 
     def write_back(self) -> None:
         """Make the Values' data, and what the optimiser remembers, those of the steps so far."""
