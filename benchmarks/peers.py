@@ -13,6 +13,7 @@ from serve import seconds_each, serve
 from tasks import DIGITS, LEARNING_RATE, POINT, SAMPLES, Case, case, digits, rosenbrock
 
 Step = Callable[[], float]  # one forward pass, backward pass and step of gradient descent: J before it
+Steps = Callable[[int], list[float]]  # so many of them
 
 
 class Ours:
@@ -34,13 +35,13 @@ class Ours:
         loss = self.losses.half_squared_error
         return model, self.compile(lambda x, y: loss(model(x), y), params=model.parameters())
 
-    def trainer(self, net: Case) -> Step:
+    def steps(self, net: Case) -> Steps:
         model, program = self.program(net)
         data = np.array(net.X), np.array(net.Y)
         optimizer = self.optim.SGD(model.parameters(), lr=LEARNING_RATE)
         training = self.training.Training(program, data, optimizer, (), 0.0)
-        order = np.arange(SAMPLES)
-        XX
+        order, bounds = np.arange(SAMPLES), np.array([[0, SAMPLES]])
+        return lambda n: training.steps(order, bounds.repeat(n, axis=0)).tolist()
 
     def first(self, net: Case) -> float:
         X, Y = np.array(net.X), np.array(net.Y)
@@ -230,7 +231,8 @@ class Jax:
 
         return J, [(jnp.array(w), jnp.zeros(len(w))) for w in net.W]
 
-    def trainer(self, net: Case) -> Step:
+    def update(self, net: Case) -> tuple[Callable[[Any], Any], Any]:
+        """A step: from the parameters to J and new parameters; and the first parameters."""
         loss, parameters = self.loss(net)
         jax = self.jax
 
@@ -238,7 +240,11 @@ class Jax:
             J, gradient = jax.value_and_grad(loss)(parameters)
             return J, jax.tree.map(lambda p, g: p - LEARNING_RATE * g, parameters, gradient)
 
-        compiled = jax.jit(update, donate_argnums=0)
+        return update, parameters
+
+    def trainer(self, net: Case) -> Step:
+        update, parameters = self.update(net)
+        compiled = self.jax.jit(update, donate_argnums=0)
 
         def step() -> float:
             nonlocal parameters
@@ -246,6 +252,23 @@ class Jax:
             return float(J)
 
         return step
+
+    def steps(self, net: Case) -> Steps:
+        """Several steps in one call, as a `scan` inside of `jit`: one compilation for each number of steps."""
+        jax = self.jax
+        update, parameters = self.update(net)
+
+        def run(parameters: Any, n: int) -> Any:
+            return jax.lax.scan(lambda p, _: update(p)[::-1], parameters, length=n)
+
+        compiled = jax.jit(run, static_argnums=1, donate_argnums=0)
+
+        def steps(n: int) -> list[float]:
+            nonlocal parameters
+            parameters, J = compiled(parameters, n)
+            return [float(x) for x in J.tolist()]
+
+        return steps
 
     def first(self, net: Case) -> float:
         loss, parameters = self.loss(net)
@@ -412,16 +435,27 @@ def flops_of(net: Case) -> float:
 
 
 peer: Any = globals()[sys.argv[1]]()
-trainers: dict[str, Step] = {}
+trainers: dict[str, Steps] = {}
 
 
-def losses(sizes: list[int], activation: str, steps: int) -> list[float]:
-    step = trainers[f"{sizes} {activation}"] = peer.trainer(case(sizes, activation))
-    return [step() for _ in range(steps)]
+def losses(sizes: list[int], activation: str, steps: int, at_once: int) -> list[float]:
+    """J before each of some steps; in calls of `at_once` steps, of which only the first answers."""
+    net = case(sizes, activation)
+    if at_once > 1:
+        run = peer.steps(net)
+    else:
+        step = peer.trainer(net)
+
+        def run(n: int) -> list[float]:
+            return [step() for _ in range(n)]
+
+    trainers[f"{sizes} {activation} {at_once}"] = run
+    return run(at_once)[:steps] if at_once > 1 else run(steps)
 
 
-def seconds_per_step(sizes: list[int], activation: str) -> float:
-    return seconds_each(trainers[f"{sizes} {activation}"], time.process_time)
+def seconds_per_step(sizes: list[int], activation: str, at_once: int) -> float:
+    run = trainers[f"{sizes} {activation} {at_once}"]
+    return seconds_each(lambda: run(at_once), time.process_time) / at_once
 
 
 def point() -> list[float]:
