@@ -59,9 +59,7 @@ def steps(workers: dict[str, Worker], rounds: int) -> Table:
             if peer is JAX:
                 takers[f"{JAX.name}, {AT_ONCE} steps a call"] = peer.name, AT_ONCE
         ask = {row: {"at_once": n, **net} for row, (_, n) in takers.items()}
-        same(
-            name(**net), {row: workers[p].ask("losses", steps=3, **ask[row]) for row, (p, _) in takers.items()}
-        )
+        same(name(**net), {row: workers[p].ask("losses", steps=3, **ask[row]) for row, (p, _) in takers.items()})
         seconds: dict[str, list[float]] = {row: [] for row in takers}
         for _ in range(rounds):
             for row, (p, _) in takers.items():

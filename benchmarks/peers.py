@@ -57,7 +57,7 @@ class Ours:
         batch = program.batch((np.array(net.X), np.array(net.Y)))
         mode = self.training.Mode.GRADIENT
         kernel = program.kernel(mode, batch)
-        outputs, order = kernel.room(SAMPLES), np.arange(SAMPLES)
+        outputs, order = kernel.room(SAMPLES), batch.order
         kernel.run(batch, program.data(), outputs, 1.0 / SAMPLES, order)
         (lane,) = kernel.lanes
         seconds = seconds_each(lambda: lane.native.run(lane.address), time.process_time)

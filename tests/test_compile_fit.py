@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+from array import array
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from tinygrad_sq import MLP, SGD, Adam, AdamW, Value, compile, cross_entropy, fit, half_squared_error
+from tinygrad_sq.compiler.training import Training
 from tinygrad_sq.optim import Optimizer
 
 RNG = np.random.default_rng(7)
@@ -108,6 +110,32 @@ def test_compiled_classes() -> None:
     model = MLP(2, [3, 3], seed=1)
     with pytest.raises(TypeError):
         fit(model, X, [0] * len(X), loss=cross_entropy, compiled=True, epochs=1)
+
+
+def trained(threads: int, orders: list[list[int]]) -> tuple[list[float], list[float]]:
+    """Costs and parameters after epochs over the samples in these orders, in batches of 150."""
+    model = MLP(2, [4, 1], "tanh", seed=3)
+    rng = np.random.default_rng(1)
+    data = rng.normal(size=(310, 2)), rng.normal(size=(310, 1))
+    program = compile(lambda x, y: half_squared_error(model(x), y), params=model.parameters(), threads=threads)
+    training = Training(program, data, SGD(model.parameters(), 0.05), (), 0.0)
+    costs: list[float] = []
+    training.run([array("q", order) for order in orders], 150, costs.append)
+    training.write_back()
+    return costs, [p.data for p in model.parameters()]
+
+
+def test_several_epochs_at_once() -> None:
+    """Epochs in one call, each over the samples in an order of its own, are those in several; and so with threads."""
+    forth, back = list(range(310)), list(range(310))[::-1]
+    costs, parameters = trained(1, [forth, back])
+    assert costs[0] > costs[1]
+    other, _ = trained(1, [forth, forth])
+    assert costs[0] == other[0]
+    assert costs[1] != other[1]
+    threaded_costs, threaded = trained(2, [forth, back])
+    assert threaded_costs == pytest.approx(costs, rel=1e-12)
+    assert threaded == pytest.approx(parameters, rel=1e-9)
 
 
 def test_calls_from_several_threads() -> None:

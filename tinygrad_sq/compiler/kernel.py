@@ -85,6 +85,7 @@ class Batch:
         self.shapes = tuple([a.shape[1:] for a in self.arrays])
         self._pointers = np.array([a.ctypes.data for a in self.arrays], np.uintp)
         self.address = self._pointers.ctypes.data
+        self.order = np.arange(self.samples)
 
 
 def _numbers(arg: Any, dtype: np.dtype[Any]) -> Array:
@@ -168,11 +169,9 @@ class Kernel:
         shape = (outputs, -(-samples // self.block) * self.block) if self.mode is Mode.EACH else outputs
         return np.zeros(shape, self.dtype)
 
-    def run(self, batch: Batch, data: Array, outputs: Array, weight: float, order: Array | None = None) -> None:
-        """Add to `outputs`, or fill it per sample: with the samples numbered in `order`, all of them if it is None."""
+    def run(self, batch: Batch, data: Array, outputs: Array, weight: float, order: Array) -> None:
+        """Add to `outputs`, or fill it per sample: with the samples numbered in `order`."""
         self.check_constants()
-        if order is None:
-            order = np.arange(batch.samples, dtype=np.int64)
         with self.lock:
             self._run(batch, data, outputs, weight, order)
             ragged = len(order) % self.block
@@ -238,7 +237,6 @@ class Lane:
         self.call[2:4] = self.scalars.ctypes.data, self.rows.ctypes.data
         self.weight = self.call[7:].view(kernel.dtype)
         self.address = self.call.ctypes.data
-        self._order = self._outputs = np.zeros(0)
 
     def run(
         self, batch: Batch, data: Array, outputs: Array, weight: float, order: Array, first: int, last: int
@@ -252,11 +250,7 @@ class Lane:
         self.native.run(self.address)
 
     def aim(self, batch: Batch, outputs: Array, order: Array, first: int, last: int, weight: float) -> None:
-        """Write down the call; the batch must live until it is made."""
-        call = self.call
-        call[0], call[5], call[6] = batch.address, first, last
-        if order is not self._order:  # NumPy takes longer to tell an address than to add a thousand numbers
-            self._order, call[1] = order, order.ctypes.data
-        if outputs is not self._outputs:
-            self._outputs, call[4] = outputs, outputs.ctypes.data
+        """Write down the call; what is given must live until it is made."""
+        self.call[:2] = batch.address, order.ctypes.data
+        self.call[4:7] = outputs.ctypes.data, first, last
         self.weight[0] = weight

@@ -68,7 +68,7 @@ class Program:
         batch = self.batch(args)
         kernel = self.kernel(Mode.EACH, batch)
         outputs = kernel.room(batch.samples)
-        kernel.run(batch, self.data(), outputs, 1.0)
+        kernel.run(batch, self.data(), outputs, 1.0, batch.order)
         return kernel.rebuild(list(outputs[:, : batch.samples]))
 
     def bind(self, *args: Any) -> Bound:
@@ -173,7 +173,7 @@ class Program:
 
     def _sums(self, kernel: Kernel, batch: Batch) -> Array:
         outputs = kernel.room(batch.samples)
-        kernel.run(batch, self.data(), outputs, 1.0 / batch.samples)
+        kernel.run(batch, self.data(), outputs, 1.0 / batch.samples, batch.order)
         return outputs
 
 
@@ -192,9 +192,8 @@ class Bound:
         self.inputs = [a[0] if a.ndim > 1 else a for a in batch.arrays]
         self.outputs = np.zeros(len(kernel.rolled.outputs), program.dtype)
         (lane,) = kernel.lanes
-        order = np.zeros(1, np.int64)
-        lane.run(batch, program.data(), self.outputs, 1.0, order, 0, 1)
-        self._alive = kernel, batch, order
+        lane.run(batch, program.data(), self.outputs, 1.0, batch.order, 0, 1)
+        self._alive = kernel, batch
         self._run, self._address = lane.native.run, lane.address
 
     def __call__(self) -> Array:

@@ -57,8 +57,7 @@ class Training:
             for p, *memory in (state[:, : self.count] for state in (self.now, self.then))
         ]
         self.lane = Lane(kernel)
-        self.every = np.arange(self.count)
-        self.lane.aim(self.inputs[0], self.then, self.every, 0, self.count, 1.0)
+        self.lane.aim(self.inputs[0], self.then, self.inputs[0].order, 0, self.count, 1.0)
 
     def run(self, orders: Sequence[array[int]], size: int, done: Callable[[float], object]) -> None:
         """Epochs: over the samples in each of these orders, in batches of `size`, and then done(J) for each.
@@ -80,25 +79,10 @@ class Training:
     def steps(self, order: Array, bounds: Array) -> Array:
         """A step for each row of `bounds`, on samples in `order` from one to before the other: J before each (E3)."""
         costs = np.empty(len(bounds), self.sums.dtype)
-        k = 0
-        while k < len(bounds):
-            k += self._take(order, bounds[k:], costs[k:], self.kernel.threads == 1)
-            if k < len(bounds):
-                if not self._take(order, bounds[k : k + 1], costs[k : k + 1], native=False):
-                    raise left_the_finite_numbers(float(costs[k]))
-                k += 1
-        return costs
-
-    def _take(self, order: Array, bounds: Array, costs: Array, native: bool) -> int:
-        """Take these steps until one would leave the finite numbers; how many were taken.
-
-        The gradient is the kernel itself if `native`, which stays in native code. Else it is `Kernel.run`, which has
-        threads, and what a batch with a remainder needs where numbers are not finite.
-        """
         kernel, update = self.kernel, self.lane
         lane = kernel.lanes[0]
 
-        def gradient(_: object) -> None:
+        def gradient(_: object) -> None:  # with several threads; else the kernel itself, without a return to Python
             first, last = lane.call[5:7].tolist()
             kernel.run(self.batch, lane.scalars[: self.count], self.sums, float(lane.weight[0]), order[first:last])
 
@@ -117,7 +101,7 @@ class Training:
         }
         called = FUNCTION(gradient)
         values = {name: array.ctypes.data for name, array in arrays.items()} | {
-            "gradient": kernel.native.address if native else ctypes.cast(called, ctypes.c_void_p).value,
+            "gradient": kernel.native.address if kernel.threads == 1 else ctypes.cast(called, ctypes.c_void_p).value,
             "update": update.native.address,
             "gradient_call": lane.address,
             "update_call": update.address,
@@ -134,14 +118,15 @@ class Training:
             lane.aim(self.batch, self.sums, order, 0, 0, 0.0)
             self.loop.run(fields.ctypes.data)
         taken = int(fields[FIELDS.index("taken")])
-        if taken < len(bounds):  # the optimiser counts the steps that were taken
-            vars(self.optimizer).update(vars(before))
-            for _ in range(taken):
-                self.optimizer.settings()
         if taken % 2:
             self.now, self.then = self.then, self.now
             self.inputs.reverse()
-        return taken
+        if taken < len(bounds):
+            vars(self.optimizer).update(vars(before))  # which counts the steps that were taken
+            for _ in range(taken):
+                self.optimizer.settings()
+            raise left_the_finite_numbers(float(costs[taken]))
+        return costs
 
     def write_back(self) -> None:
         """Make the Values' data, and what the optimiser remembers, those of the steps so far."""

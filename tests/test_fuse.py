@@ -1,0 +1,154 @@
+"""Fused nests: which share a loop, and which results they must write down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinygrad_sq import Value, compile, no_grad, relu, sin, tanh, total
+from tinygrad_sq.compiler.fuse import fuse
+from tinygrad_sq.compiler.roll import ROW, SCALAR, Loop, Nest, Segment
+
+ROWS = 100
+
+
+def elementwise(result: int, *operands: tuple[int, int], rounds: int = 8, **more: Any) -> Nest:
+    """result[i] = f(operand + stride i, ...) for i < rounds."""
+    strides = (1, *(stride for _, stride in operands))
+    nest = Nest(
+        "fadd",
+        (ROW,) * len(operands),
+        (),
+        False,
+        False,
+        (result, *(p for p, _ in operands)),
+        (Loop(rounds, strides),),
+        False,
+    )
+    return nest._replace(**more)
+
+
+def product(result: int, row: int, stride: int, terms: int, rounds: int = 8) -> Nest:
+    """result[i] = 0 + Σ_{j < terms} scalars[0] · rows[row + stride j] for i < rounds."""
+    segment = Segment(terms, (SCALAR, ROW), (0, stride))
+    return Nest(
+        "products", (SCALAR,), (segment,), False, False, (result, 0, 0, row), (Loop(rounds, (1, 0, 0, 0)),), False
+    )
+
+
+def shapes(nests: Sequence[Nest]) -> list[list[bool]]:
+    """Per body, which of its nests are written."""
+    return [body.written for body in fuse(nests, nests, ROWS)]
+
+
+def test_what_is_read_round_by_round_stays_in_registers() -> None:
+    """A chain of elementwise nests is one body, which writes only what is left for others."""
+    a, b = elementwise(10, (0, 1)), elementwise(20, (10, 1))
+    c = elementwise(30, (20, 1), (10, 1))
+    out = c._replace(sink=True, places=(0, 30, 30))
+    assert shapes([a, b, c]) == [[False, False, False]]
+    (body,) = fuse([a, b, c], [a, b, c, out], ROWS)
+    assert body.written == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    "reader",
+    [
+        elementwise(20, (11, 1)),  # one round ahead
+        elementwise(20, (17, -1)),  # backwards
+        elementwise(20, (10, 0)),  # always the first
+        elementwise(20, (10, 1), rounds=7),  # fewer rounds
+        product(20, 10, 1, 8),  # all of them
+        product(20, 17, -1, 8),
+        product(20, 3, 1, 8),  # the first only, as the last term
+        elementwise(20, (0, 1), table=True),
+    ],
+)
+def test_what_needs_other_rounds_waits(reader: Nest) -> None:
+    """A nest that reads other rounds, or has other rounds, is a body of its own, for which results are written."""
+    first = elementwise(10, (0, 1))
+    assert shapes([first, reader]) == [[True], [False]]
+
+
+def test_a_table_may_read_anything() -> None:
+    """Sums whose terms come from the table may be of any rows."""
+    first = elementwise(10, (0, 1))
+    anywhere = product(20, 50, 1, 3)
+    anywhere = anywhere._replace(segments=(anywhere.segments[0]._replace(table=True),))
+    assert shapes([first, product(20, 50, 1, 3)]) == [[False, False]]
+    assert shapes([first, anywhere]) == [[True], [False]]
+
+
+def test_results_per_sample_are_no_rows() -> None:
+    """A sink's number is that of an output, whatever row has the same."""
+    out = elementwise(10, (0, 1), sink=True)
+    assert shapes([out, elementwise(20, (11, 1))]) == [[False, False]]
+
+
+def mean(f: Callable[[Any], Any], X: Any) -> float:
+    with no_grad():
+        return float(np.mean([float(f([Value(x) for x in row]).data) for row in X.tolist()]))
+
+
+NUMBERS = st.integers(0, 5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS), min_size=1, max_size=6), st.sampled_from([3, 40]))
+def test_fused_code_computes_the_same(layers: list[tuple[int, int, int]], samples: int) -> None:
+    """Layers of elementwise and shifted operations, however they fuse, are what the eager engine computes."""
+    W = [Value(0.3 + 0.1 * i) for i in range(6)]
+
+    def f(x: Any) -> Any:
+        a = list(x)
+        for shift, kind, k in layers:
+            b = a[shift:] + a[:shift]
+            if kind == 0:
+                a = [tanh(u) for u in b]
+            elif kind == 1:
+                a = [W[k] * u + v for u, v in zip(b, a)]
+            elif kind == 2:
+                a = [relu(u) - sin(v) for u, v in zip(a, b)]
+            else:
+                a = [total([u * W[i] for i, u in enumerate(b)]) + v for v in a]
+        return total(a)
+
+    X = np.linspace(-1.0, 1.0, samples * 6).reshape(samples, 6)
+    program = compile(f, params=W)
+    value, gradient = program.value_and_grad(X)
+    assert value == pytest.approx(mean(f, X), rel=1e-12, abs=1e-12)
+    expected = np.zeros(6)
+    for row in X.tolist():
+        for w in W:
+            w.grad = 0.0
+        result = f([Value(x) for x in row])
+        result.backward()
+        expected += [w.grad / samples for w in W]
+    assert gradient == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    assert program.each(X).mean() == pytest.approx(value, rel=1e-12, abs=1e-12)
+
+
+def test_loops_three_deep() -> None:
+    """Weights with three indices: the gradient's nest has an outer loop around those whose rounds go together."""
+    W = [
+        [[Value(0.1 * i - 0.2 * j + 0.3 * k, f"W[{i},{j},{k}]") for k in range(5)] for j in range(3)] for i in range(4)
+    ]
+    flat = [w for plane in W for line in plane for w in line]
+
+    def f(x: Any, y: Any) -> Any:
+        return total(
+            [w * x[i + j] * y[j + k] for i in range(4) for j in range(3) for k in range(5) for w in [W[i][j][k]]]
+        )
+
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(50, 6)), rng.normal(size=(50, 7))
+    program = compile(f, params=flat)
+    _, gradient = program.value_and_grad(X, Y)
+    expected = [(X[:, i + j] * Y[:, j + k]).mean() for i in range(4) for j in range(3) for k in range(5)]
+    assert gradient == pytest.approx(expected, rel=1e-12)
+    assert max(len(nest.loops) for kernel in program._kernels.values() for nest in kernel.rolled.nests) == 3
