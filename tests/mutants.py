@@ -82,6 +82,11 @@ TESTS = {
             "test_formula_templates",
         )
     ],
+    "study/explain": ["test_explain.py"],
+    "study/paths": ["test_paths.py"],
+    "study/delta_view": ["test_delta_view.py"],
+    "study/names": ["test_explain.py", "test_paths.py"],
+    "study/sheet": ["test_explain.py", "test_paths.py", "test_delta_view.py"],
     "anomaly": ["test_value.py", "test_semantics.py"],
     "copying": ["test_value.py", "test_interplay.py"],
 }
@@ -272,13 +277,14 @@ def _run(module: str, mutant: Mutant, first: list[str], examples: int, pipe: Con
     os.chdir(ROOT)
     sys.path.insert(0, str(ROOT))
     path = ROOT / "tinygrad_sq" / f"{module}.py"
-    sys.meta_path.insert(0, _Finder(f"tinygrad_sq.{module}", path, mutant.source))
+    name = f"tinygrad_sq.{module}".replace("/", ".")
+    sys.meta_path.insert(0, _Finder(name, path, mutant.source))
     plugin = _Plugin(mutant.where, first, examples)
     options = ["-x", "-q", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
     options += [f"-pno:{plugin}" for plugin in ("cacheprovider", "xdist", "pytest_cov", "unraisableexception")]
     with open(os.devnull, "w") as nothing, redirect_stdout(nothing), redirect_stderr(nothing):
         code = pytest.main([*options, *[f"tests/{test}" for test in TESTS[module]]], [plugin])
-    if not (source_file := sys.modules[f"tinygrad_sq.{module}"].__file__) or Path(source_file) != path:
+    if not (source_file := sys.modules[name].__file__) or Path(source_file) != path:
         raise RuntimeError(f"the tests imported {source_file}, not {path}")
     pipe.send(plugin.failed or ("" if code == 0 else f"{code!r} of pytest"))
 
@@ -359,10 +365,10 @@ def run(module: str, jobs: int, examples: int, lines: list[int]) -> None:
     counts = f"{module}.py at {commit.strip()}: {share} ({by})"
     seconds = time.monotonic() - start
     print(f"{counts}; {seconds:.0f} s", flush=True)
-    folder = ROOT / "out" / "mutants"
-    folder.mkdir(parents=True, exist_ok=True)
+    file = ROOT / "out" / "mutants" / f"{module}.txt"
+    file.parent.mkdir(parents=True, exist_ok=True)
     report = [counts, *[str(mutant) for mutant in sorted(survivors, key=lambda mutant: mutant.line)]]
-    (folder / f"{module}.txt").write_text("\n".join(report) + "\n", encoding="utf-8")
+    file.write_text("\n".join(report) + "\n", encoding="utf-8")
 
 
 def main() -> None:
