@@ -513,3 +513,28 @@ def test_sample_graph_starts_afresh() -> None:
     assert [p.grad for p in job.model.parameters()] != gradients
     again = sample_graph(job.model, job.X[0], job.Y[0])
     assert (again.data, [p.grad for p in job.model.parameters()]) == (first.data, gradients)
+
+
+# --- explain ---
+
+
+def test_explain(command: Command) -> None:
+    """The steps of the chain rule by one variable, by several, or by all; or the sum over paths."""
+    formula = "(w*x + 1) * x", "w=-3", "x=2"
+    by_x = command("explain", *formula, "--wrt", "x")
+    assert by_x.code == 0
+    assert by_x.out.startswith("The chain rule from y back to x: contribution = upstream × local derivative\n")
+    assert by_x.out.endswith("\n∂y/∂x = -5 + (-6) = -11\n")
+    both = command("explain", *formula, "--wrt", "x", "--wrt", "w").out
+    assert both.endswith("\n∂y/∂x = -5 + (-6) = -11\n∂y/∂w = 4\n")
+    assert command("explain", *formula).out.endswith("\n∂y/∂w = 4\n∂y/∂x = -5 + (-6) = -11\n")
+    paths = command("explain", *formula, "--paths", "--wrt", "x").out
+    assert paths.startswith("∂y/∂x as a sum over the 2 paths from y to x, each a product of local derivatives\n")
+    assert paths.endswith("\nSum over all paths: -11\nBy the backward pass: ∂y/∂x = -11\n")
+    assert command("explain", *formula, "--paths").out.count("By the backward pass: ") == 2
+
+
+def test_explain_refuses(command: Command) -> None:
+    """What is no variable, and what has none."""
+    assert "--wrt z: expected one of w, x" in refused(command("explain", "w*x", "w=1", "x=2", "--wrt", "z"))
+    assert "there is no variable to differentiate it by" in refused(command("explain", "1 + 1"))

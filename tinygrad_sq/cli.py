@@ -1,4 +1,4 @@
-"""The command `tinygrad-sq`: demo, train, predict, draw, animate, tour."""
+"""The command `tinygrad-sq`: demo, train, predict, draw, animate, explain, tour."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def _loss_svg(job: Job, history: History) -> str:
     return loss_svg(history.cost, history.validation, f"Learning to predict {job.encoding.target}")
 
 
-# --- predict, draw, animate, tour ---
+# --- predict, draw, animate, explain, tour ---
 
 
 def _predict(options: argparse.Namespace) -> None:
@@ -221,10 +221,7 @@ def _animate(options: argparse.Namespace) -> None:
 
 def _write_picture(options: argparse.Namespace, picture: Callable[[Value], str]) -> None:
     """Draw the formula, and print its value and its derivatives."""
-    values = {name: Value(x, name) for name, x in options.values}
-    root = evaluate(options.formula, values)
-    if not isinstance(root, Value):
-        raise UsageError(f"{options.formula} is the number {root!r}: there is no variable to differentiate it by")
+    root, values = _evaluated(options)
     root.backward()
     svg = picture(root)
     with _writing(options.output):
@@ -233,6 +230,30 @@ def _write_picture(options: argparse.Namespace, picture: Callable[[Value], str])
     for name, v in values.items():
         print(f"∂/∂{name} = {v.grad!r}")
     print(f"wrote {options.output}")
+
+
+def _explain(options: argparse.Namespace) -> None:
+    from tinygrad_sq.study.explain import explain
+    from tinygrad_sq.study.paths import paths
+
+    root, values = _evaluated(options)
+    for name in options.wrt:
+        if name not in values:
+            raise UsageError(f"--wrt {name}: expected one of {', '.join(values)}")
+    wrt = [values[name] for name in options.wrt or values]
+    if options.paths:
+        print(*[paths(root, w) for w in wrt], sep="\n\n")
+    else:
+        print(explain(root, wrt))
+
+
+def _evaluated(options: argparse.Namespace) -> tuple[Value, dict[str, Value]]:
+    """The formula as a graph, and its variables."""
+    values = {name: Value(x, name) for name, x in options.values}
+    root = evaluate(options.formula, values)
+    if not isinstance(root, Value):
+        raise UsageError(f"{options.formula} is the number {root!r}: there is no variable to differentiate it by")
+    return root, values
 
 
 def _tour(options: argparse.Namespace) -> None:
@@ -320,6 +341,19 @@ def _parser() -> argparse.ArgumentParser:
         "--seconds", type=seconds, default=1.5, metavar="S", help="for each step (default %(default)s)"
     )
 
+    explain = command(
+        "explain",
+        _explain,
+        "Derive a formula step by step by the chain rule",
+        f"Example: tinygrad-sq explain {EXAMPLE} --wrt w. Prints each step of the backward pass: the gradient that "
+        f"arrives, the local derivative as a formula and as a number, their product, and the sum. {FORMULA}",
+    )
+    _add_variables(explain)
+    explain.add_argument(
+        "--wrt", action="append", default=[], metavar="NAME", help="with respect to what; may be repeated (default all)"
+    )
+    explain.add_argument("--paths", action="store_true", help="as a sum over paths, each a product, instead")
+
     command(
         "tour",
         _tour,
@@ -338,10 +372,14 @@ FORMULA = (
 
 
 def _add_formula(parser: argparse.ArgumentParser, output: str) -> None:
+    _add_variables(parser)
+    parser.add_argument("-o", "--output", default=output, metavar="FILE.svg", help="where to (default %(default)s)")
+
+
+def _add_variables(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("formula", metavar="FORMULA", help="in quotes; in parentheses if it begins with a minus sign")
     add("values", nargs="*", type=_assignment, metavar="NAME=NUMBER", help="what each name stands for")
-    add("-o", "--output", default=output, metavar="FILE.svg", help="where to (default %(default)s)")
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
