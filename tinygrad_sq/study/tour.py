@@ -443,11 +443,10 @@ paths, add over paths, users first. E5, E6 and E7 are that, written for a net.
 
 Look       tinygrad-sq draw "tanh(w*x + b)" w=0.5 x=2 b=-0.4 -o graph.svg
            tinygrad-sq animate "tanh(w*x + b)" w=0.5 x=2 b=-0.4 -o backward.svg
-           >>> explore(y, "page.html")
-           your own formula as a picture, as an animation, as a page to play with
+           your own formula as a picture, and its two passes as an animation
 
-Explain    >>> print(explain(y, w))
-           each product and each sum on the way from y to w
+Explore    >>> print(explain(y, w))       # each product, each sum
+           >>> explore(y, "page.html")    # a page to step through and to change
 
 Train      tinygrad-sq demo
            tinygrad-sq train FILE.csv --target COLUMN
