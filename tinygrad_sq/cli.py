@@ -161,11 +161,11 @@ def _try_to_write(path: Path, make: Callable[[], str], what: str) -> None:
         print(f"wrote {path}: {what}")
 
 
-def _graph_svg(root: Value) -> str:
+def _graph_svg(root: Value, detail: str = "auto", rankdir: str = "LR") -> str:
     from tinygrad_sq.study.draw import to_svg
 
     with _drawing():
-        return to_svg(root)
+        return to_svg(root, detail=detail, rankdir=rankdir)
 
 
 @contextmanager
@@ -206,7 +206,7 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _draw(options: argparse.Namespace) -> None:
-    _write_picture(options, _graph_svg)
+    _write_picture(options, lambda root: _graph_svg(root, options.detail, options.rankdir))
 
 
 def _animate(options: argparse.Namespace) -> None:
@@ -327,6 +327,18 @@ def _parser() -> argparse.ArgumentParser:
         f"Example: tinygrad-sq draw {EXAMPLE} -o graph.svg. {FORMULA}",
     )
     _add_formula(draw, "graph.svg")
+    draw.add_argument(
+        "--detail",
+        choices=["value", "neuron", "layer", "auto"],
+        default="auto",
+        help="a box for each value or for parts of the graph; auto: each value up to 150 (default %(default)s)",
+    )
+    draw.add_argument(
+        "--rankdir",
+        choices=["LR", "TB"],
+        default="LR",
+        help="left to right or top to bottom (default %(default)s)",
+    )
 
     animate = command(
         "animate",

@@ -45,6 +45,12 @@ class Module:
             p.grad = 0.0
 
 
+def _repr_svg_(model: Module) -> str | None:
+    from tinygrad_sq.study.draw import notebook_svg
+
+    return notebook_svg(model)
+
+
 class Neuron(Module):
     """One unit: z = Σ_j w_j x_j + b, a = f(z), of n_in inputs. It returns the Value a, whose operand is z (E2).
 
@@ -76,8 +82,12 @@ class Neuron(Module):
         self._z = f"z{l + 1}[{i}]"
         self._a = f"a{l + 1}[{i}]"
 
+    @property
+    def n_in(self) -> int:
+        return len(self.w)
+
     def __call__(self, x: Iterable[Value | float]) -> Value:
-        return self.fire(*_inputs(x, len(self.w)))
+        return self.fire(*_inputs(x, self.n_in))
 
     def fire(self, x: Sequence[Value | float], constants: bool = False) -> Value:
         """The unit's activation, of inputs that are as many as its weights: Values, or with `constants` floats too."""
@@ -97,6 +107,8 @@ class Neuron(Module):
 
     def __repr__(self) -> str:
         return f"Neuron({len(self.w)}, {self.activation.name!r})"
+
+    _repr_svg_ = _repr_svg_
 
 
 class Layer(Module):
@@ -128,8 +140,12 @@ class Layer(Module):
             Neuron(n_in, activation, nonlin=nonlin, radius=radius, draw=draw, l=l, i=i) for i in range(n_out)
         ]
 
+    @property
+    def n_in(self) -> int:
+        return self.neurons[0].n_in
+
     def __call__(self, x: Iterable[Value | float]) -> Any:
-        return _outputs(self.fire(*_inputs(x, len(self.neurons[0].w))))
+        return _outputs(self.fire(*_inputs(x, self.n_in)))
 
     def fire(self, x: Sequence[Value | float], constants: bool = False) -> list[Value]:
         """The units' activations, as `Neuron.fire`."""
@@ -144,6 +160,8 @@ class Layer(Module):
     def __repr__(self) -> str:
         first = self.neurons[0]
         return f"Layer({len(first.w)}, {len(self.neurons)}, {first.activation.name!r})"
+
+    _repr_svg_ = _repr_svg_
 
 
 class MLP(Module):
@@ -178,6 +196,10 @@ class MLP(Module):
             for l, ((n_from, n_to), f) in enumerate(zip(pairwise([n_in, *sizes]), activations), 1)
         ]
 
+    @property
+    def n_in(self) -> int:
+        return self.layers[0].n_in
+
     def __call__(self, x: Iterable[Value | float]) -> Any:
         first, *others = self.layers
         a = first.fire(*_inputs(x, len(first.neurons[0].w)))
@@ -193,6 +215,8 @@ class MLP(Module):
 
     def __repr__(self) -> str:
         return f"MLP([{', '.join(map(repr, self.layers))}])"
+
+    _repr_svg_ = _repr_svg_
 
 
 def _activation(f: str | Op) -> tuple[Op, tuple[float, ...]]:

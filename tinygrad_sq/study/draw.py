@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from html import escape
 
 import graphviz
 
+from tinygrad_sq.graph import topological_order
+from tinygrad_sq.nn import Module
 from tinygrad_sq.study import dot, svg
 from tinygrad_sq.study.layout import DOOR, Layout, Plan, arrange, plan
+from tinygrad_sq.study.overview import overview
 from tinygrad_sq.study.picture import (
     FONT_SIZE,
     GLYPH_SIZE,
@@ -17,13 +21,16 @@ from tinygrad_sq.study.picture import (
     Box,
     Cell,
     Picture,
-    TooLargeError,
+    checked,
     picture,
     shown,
 )
+from tinygrad_sq.study.structure import structure
 from tinygrad_sq.study.theme import FILL, STROKE, WIDTHS
 from tinygrad_sq.value import Value
 
+DETAILS = ("value", "neuron", "layer", "auto")
+EVERY_VALUE = 150  # a graph of so many values can be read value by value
 READABLE = 400
 PORTS = {"LR": ("e", "w"), "TB": ("s", "n")}
 SHAPES = {
@@ -31,16 +38,29 @@ SHAPES = {
     "input": {"shape": "polygon", "sides": "4", "skew": "0.1"},
     "parameter": {"shape": "box", "style": "rounded,filled"},
     "target": {"shape": "note"},
+    "part": {"shape": "box", "style": "rounded,filled"},
 }
 
 
-def to_svg(root: Value, *, rankdir: str = "LR", force: bool = False) -> str:
+def to_svg(root: Value | Module, *, detail: str = "auto", rankdir: str = "LR", force: bool = False) -> str:
     """The graph of `root` as one SVG file, light and dark, laid out by Graphviz; arguments and errors as `draw_dot`.
 
     Raises DotError if there is no Graphviz, or if it fails.
     """
-    pic = picture(root, force)
+    pic = picture_of(root, detail, force)
     return svg.render(pic, layout(pic, rankdir))
+
+
+def picture_of(root: Value | Module, detail: str = "auto", force: bool = False) -> Picture:
+    """What the picture of a graph says; arguments and errors as `draw_dot`."""
+    if detail not in DETAILS:
+        raise ValueError(f"detail is one of {', '.join(map(repr, DETAILS))}, got {detail!r}")
+    if isinstance(root, Module):
+        return structure(root, 1 if detail == "layer" else 2)
+    order = topological_order(checked(root))
+    if detail == "value" or (detail == "auto" and len(order) <= EVERY_VALUE):
+        return picture(root, force)
+    return overview(order, 1 if detail == "layer" else 2)
 
 
 def layout(pic: Picture, rankdir: str) -> Layout:
@@ -50,24 +70,37 @@ def layout(pic: Picture, rankdir: str) -> Layout:
     return arrange(pic, where, answer, rankdir)
 
 
-def notebook_svg(root: Value) -> str | None:
-    """`to_svg` for a notebook, which shows the repr instead where there is no Graphviz or the graph is too large."""
+def notebook_svg(root: Value | Module) -> str | None:
+    """`to_svg` for a notebook, which shows the repr instead where there is no Graphviz."""
     try:
         return to_svg(root)
-    except (dot.DotError, TooLargeError):
+    except dot.DotError:
         return None
 
 
-def draw_dot(root: Value, *, rankdir: str = "LR", force: bool = False) -> graphviz.Digraph:
-    """The graph of `root`: a box for each value, an edge for each operand with its local derivative.
+def draw_dot(
+    root: Value | Module, *, detail: str = "auto", rankdir: str = "LR", force: bool = False
+) -> graphviz.Digraph:
+    """The graph of `root`: boxes for its values, edges for their operands with the local derivatives.
 
+    detail   "value": a box for each value
+             "neuron": one for the values under each scope of depth 2, as ("layer 2", "neuron 0"), with z, a, δ, f'(z);
+             an edge from one neuron to another has its weight, which is the local derivative
+             "layer": one for the values under each scope of depth 1, with its sizes and the norms of its gradients
+             "auto": "value" for up to 150 values, "neuron" for more
     rankdir  "LR": from left to right; "TB": from top to bottom
-    force    draw more than 3,000 values all the same
+    force    at detail="value", draw more than 3,000 values all the same
+
+    At "neuron" and "layer" there are at most 64 boxes, however large the graph: of more than eight neurons (or layers,
+    or other values) that are alike, the first four and the last are shown, and "… 120 more" between; a graph that is
+    still too large is drawn by coarser scopes, and in the end by the distance of its values from the root.
+
+    Of a Neuron, Layer or MLP in place of a Value the picture shows the units, weights and biases.
 
     Its `.source` is DOT text, the same bytes for the same graph; it needs no Graphviz.
-    Raises ValueError for too large a graph and for another rankdir.
+    Raises ValueError for another detail or rankdir, TooLargeError (a ValueError) for too large a graph.
     """
-    pic = picture(root, force)
+    pic = picture_of(root, detail, force)
     return _digraph(pic, plan(pic), rankdir)
 
 
@@ -79,7 +112,7 @@ def _digraph(pic: Picture, where: Plan, rankdir: str) -> graphviz.Digraph:
             "rankdir": rankdir,
             "newrank": "true",  # ranks are those of the whole graph, so that clusters line up in columns
             "nodesep": "0.12",
-            "ranksep": "0.5",
+            "ranksep": "0.7" if any(box.role == "part" for box in pic.boxes) else "0.5",
             "fontname": "Arial",
             "fontsize": str(FONT_SIZE),
             "labeljust": "l",
@@ -119,7 +152,7 @@ def _add_boxes(graph: graphviz.Digraph, pic: Picture, where: Plan, rankdir: str)
             height=_inches(box.height),
             fillcolor=FILL[box.role][0],
             color=STROKE[box.role][0],
-            peripheries="2" if i == len(pic.boxes) - 1 else "1",
+            peripheries="2" if pic.root and i == len(pic.boxes) - 1 else "1",
             **SHAPES[box.role],
         )
     thin, wide = ("height", "width") if rankdir == "TB" else ("width", "height")
@@ -127,6 +160,10 @@ def _add_boxes(graph: graphviz.Digraph, pic: Picture, where: Plan, rankdir: str)
         if arrow.id in where.doors:
             size = {thin: "0.01", wide: _inches(DOOR)}
             clusters[pic.boxes[arrow.head].scope].node(arrow.door, "", shape="box", style="invis", **size)
+    for stack in pic.stacks:
+        with clusters[pic.boxes[stack[0]].scope].subgraph(graph_attr={"rank": "same"}) as line:
+            for above, below in itertools.pairwise(stack):
+                line.edge(f"n{above}", f"n{below}", style="invis")
     _nest(clusters, ())
 
 

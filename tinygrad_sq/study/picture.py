@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from unicodedata import east_asian_width
 
 from tinygrad_sq.graph import topological_order
@@ -84,7 +84,7 @@ class Box(NamedTuple):
 
     @property
     def height(self) -> float:
-        return ROW * len(self.rows) + 2.0
+        return ROW * max(2, len(self.rows)) + 2.0
 
     @property
     def kind(self) -> tuple[str, ...]:
@@ -132,17 +132,16 @@ class Picture(NamedTuple):
     notes: tuple[str, ...]  # what the legend says beside shapes and colours
     stacks: tuple[tuple[int, ...], ...] = ()  # boxes that stand one below the other, in this order
     root: bool = True  # whether the last box is that of the root
+    scale: str = "∇"  # what the scale of colours in the legend is of
 
 
 def picture(root: Value, force: bool = False) -> Picture:
     """The picture of all that `root` depends on. Raises TooLargeError for more than LARGEST values, unless forced."""
-    if not isinstance(root, Value):
-        raise TypeError(f"expected a Value to draw, got {type(root).__name__} {root!r:.60}")
-    order = topological_order(root)
+    order = topological_order(checked(root))
     if len(order) > LARGEST and not force:
         raise TooLargeError(
-            f"the graph has {len(order):,} values and a picture at most {LARGEST:,}: draw an inner value, or a smaller "
-            "net or batch; force=True draws it all the same"
+            f"the graph has {len(order):,} values and a picture at most {LARGEST:,}: draw less of it with "
+            "detail='auto', or an inner value; force=True draws it all the same"
         )
     largest = largest_gradient(order, root)
     index = {node: i for i, node in enumerate(order)}
@@ -156,6 +155,12 @@ def picture(root: Value, force: bool = False) -> Picture:
     name = boxes[-1].name or boxes[-1].glyph
     words = f"{_description(boxes)} {gradients_in_words(largest)}"
     return Picture(boxes, arrows, clusters(order), largest, f"Computation graph of {name}", words, ON_ARROWS)
+
+
+def checked(root: Value) -> Value:
+    if not isinstance(root, Value):
+        raise TypeError(f"expected a Value to draw, got {type(root).__name__} {root!r:.60}")
+    return root
 
 
 ON_ARROWS = ("on an arrow: × local derivative", "its colour and width: upstream × local")
@@ -205,13 +210,24 @@ def gradient_cell(gradient: float, largest: float | None) -> Cell:
 
 
 def aligned(boxes: list[Box]) -> list[Box]:
-    """The boxes of one kind in one group, made equally wide, so that they line up."""
-    left: dict[tuple[str, ...], float] = {}
-    columns: dict[tuple[str, ...], tuple[float, ...]] = {}
+    """The boxes of one kind in one group, made equally wide, so that they line up, and so do those of their cells that
+    are as many in a row."""
+    left: dict[Any, float] = defaultdict(float)
+    columns: dict[Any, tuple[float, ...]] = {}
     for box in filter(lambda box: box.scope, boxes):
-        left[box.kind] = max(left.get(box.kind, 0.0), box.glyph_width)
-        columns[box.kind] = tuple(map(max, box.columns, columns.get(box.kind, box.columns)))
-    return [box._replace(glyph_width=left[box.kind], columns=columns[box.kind]) if box.scope else box for box in boxes]
+        key = box.kind, len(box.columns)
+        left[box.kind] = max(left[box.kind], box.glyph_width)
+        columns[key] = tuple(map(max, box.columns, columns.get(key, box.columns)))
+    right: dict[Any, float] = defaultdict(float)
+    for (kind, _), widths in columns.items():
+        right[kind] = max(right[kind], sum(widths))
+    return [_stretched(box, left, columns, right) if box.scope else box for box in boxes]
+
+
+def _stretched(box: Box, left: dict[Any, float], columns: dict[Any, tuple[float, ...]], right: dict[Any, float]) -> Box:
+    widths = columns[box.kind, len(box.columns)]
+    share = (right[box.kind] - sum(widths)) / len(widths)
+    return box._replace(glyph_width=left[box.kind], columns=tuple([width + share for width in widths]))
 
 
 def arrow(

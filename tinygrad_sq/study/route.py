@@ -14,8 +14,8 @@ Point: TypeAlias = tuple[float, float]
 Groups: TypeAlias = dict[tuple[str, ...], tuple[Point, Point]]
 
 ARROWHEAD = 7.0
-SPREAD_DOWN, SPREAD_RIGHT = 13.0, 36.0  # between two arrows at one box, if there is room: as much as a label needs
-CROWDED = 9.0  # arrows closer than this have no room for labels, which their tooltips say too
+SPREAD_DOWN, SPREAD_RIGHT = 13.0, 40.0  # between two arrows at one box, if there is room: as much as a label needs
+CROWDED_DOWN, CROWDED_RIGHT = 9.0, 36.0  # arrows closer than this have no room for labels, which their tooltips say too
 LABEL_GAP = 4.0
 BEND = 14.0  # the least length in which an arrow may change its level
 UNDER = 4.0  # arrows begin under their box, whose side may slant
@@ -102,7 +102,7 @@ class Router:
         self.labels_end: dict[float, float] = {}
         self.labels_begin: dict[float, float] = {}
         for hop in itertools.chain.from_iterable(ways):
-            if hop.room and columns.next[hop.tail_u] == hop.head_u:
+            if hop.room and columns.next.get(hop.tail_u) == hop.head_u:
                 end, begin = self.labels_end, self.labels_begin
                 if hop.at_tail:
                     end[hop.tail_u] = max(end.get(hop.tail_u, -math.inf), hop.left + hop.room)
@@ -142,7 +142,8 @@ class Router:
                 _Hop(arrow.id, start, via, tail.u, door.u, left, right, room, at_tail=False),
                 _Hop(arrow.door, via, end, door.u, head.u, onward_left, onward_right - ARROWHEAD),
             ]
-        if max(pitch_at_tail, pitch_at_head) < CROWDED:
+        _, crowded = self.turn((CROWDED_RIGHT, CROWDED_DOWN))
+        if max(pitch_at_tail, pitch_at_head) < crowded:
             room = 0.0
         left, right = self._gap(tail, head)
         at_tail = pitch_at_tail >= pitch_at_head
@@ -167,7 +168,7 @@ class Router:
         return Route(strokes, (u + ARROWHEAD, v), label)
 
     def _strokes(self, hop: _Hop) -> tuple[list[list[Point]], Point | None]:
-        if self.columns.next[hop.tail_u] != hop.head_u:
+        if self.columns.next.get(hop.tail_u) != hop.head_u:
             return self._as_graphviz(hop)
         start, end = hop.start, hop.end
         left = max(hop.left, self.labels_end.get(hop.tail_u, hop.left))

@@ -150,7 +150,7 @@ def draw_frame(canvas: Canvas, box: Box, x: float, y: float, root: bool) -> None
 
 
 def draw_row(canvas: Canvas, box: Box, x: float, y: float, k: int) -> None:
-    left, top = x - box.width / 2 + box.glyph_width, y - box.height / 2 + ROW * k
+    left, top = x - box.width / 2 + box.glyph_width, y - 1.0 + ROW * (k - len(box.rows) / 2)
     slant = SKEW * (k + 1) / len(box.rows) if box.role == "input" else 0.0
     *inner, last = box.columns
     for cell, width in zip(box.rows[k], (*inner, last - slant)):
@@ -207,12 +207,15 @@ def draw_legend(canvas: Canvas, pic: Picture) -> None:
 
 def _legend_items(pic: Picture) -> list[tuple[Any, float]]:
     roles = {box.role for box in pic.boxes}
-    items: list[tuple[Any, float]] = [_key(role, role) for role in ROLES if role in roles]
+    items: list[tuple[Any, float]] = [_key(role, ROLE_WORDS.get(role, role)) for role in ROLES if role in roles]
     if pic.largest is not None:
-        items += [_scale(pic.largest)]
+        items += [_scale(pic.scale, pic.largest)]
         if pic.arrows:
             items += map(_words, pic.notes)
     return items
+
+
+ROLE_WORDS = {"part": "many values in one"}
 
 
 def _key(role: str, words: str) -> tuple[Any, float]:
@@ -230,9 +233,9 @@ def _words(words: str) -> tuple[Any, float]:
     return draw, text_width(words, SMALL_SIZE)
 
 
-def _scale(largest: float) -> tuple[Any, float]:
+def _scale(name: str, largest: float) -> tuple[Any, float]:
     low, high = short(largest * 10 ** (-(STEPS - 1) / 2), 2), short(largest, 2)
-    texts = ("∇ −" + high, f"±{low}", "+" + high)
+    texts = (f"{name} −{high}", f"±{low}", "+" + high)
     widths = [text_width(text, SMALL_SIZE) for text in texts]
     side = STEPS * 11.0
 
@@ -297,7 +300,7 @@ def _colour_rules(theme: int) -> list[str]:
     ]
 
 
-SIGNS = ("pos", "neg", "zero", "nan", "none")
+SIGNS = ("pos", "neg", "zero", "nan", "none", "many")
 
 
 def px(x: float) -> str:

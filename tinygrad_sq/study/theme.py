@@ -8,7 +8,7 @@ from __future__ import annotations
 
 STEPS = 6
 WIDTHS = (0.8, 0.8, 1.1, 1.4, 1.8, 2.3, 2.9)  # of an arrow, by the step of its contribution
-ROLES = ("input", "parameter", "target", "operation")
+ROLES = ("input", "parameter", "target", "operation", "part")
 
 BLUE, VERMILION = "#0072b2", "#d55e00"
 
@@ -30,6 +30,7 @@ FILL: dict[str, tuple[str, str]] = {
     "input": ("#dcf2e9", "#0d3b2c"),
     "parameter": ("#f7e4ee", "#4a2439"),
     "target": ("#fbf5b7", "#423d08"),
+    "part": ("#eeedf9", "#2a2944"),
     "zero": ("#e8ebee", "#343b44"),
     "nan": ("#f0e442", "#6b6200"),
 } | {
@@ -44,9 +45,11 @@ STROKE: dict[str, tuple[str, str]] = {
     "input": ("#00795a", "#2fb98f"),
     "parameter": ("#a84f80", "#d68fb4"),
     "target": ("#857a00", "#cfc436"),
+    "part": ("#6861b3", "#a39ce8"),
     "pos": (BLUE, "#4aa8de"),
     "neg": (VERMILION, "#f08a3c"),
     "zero": ("#a3acb6", "#6b7480"),
     "nan": ("#857a00", "#cfc436"),
     "none": ("#a3acb6", "#6b7480"),
+    "many": ("#7b8794", "#8d97a3"),
 }
