@@ -11,7 +11,7 @@ from nbclient import NotebookClient
 
 NOTEBOOKS = {path.stem: path for path in sorted((Path(__file__).parents[1] / "demos").glob("*.ipynb"))}
 SHOWN = {  # what a notebook must show: kinds of output, and words in them
-    "backprop_by_hand": ("text/plain", r"of 29 gradients: \d\.\de-1[67]|of 29 gradients: 0\.0e\+00"),
+    "backprop_by_hand": ("text/html", r"of 29 gradients: \d\.\de-1[67]|of 29 gradients: 0\.0e\+00"),
     "decision_boundary": ("image/svg+xml", r"(59|60) of 60 points"),
     "first_gradient": ("image/svg+xml", r"-0\.58"),
 }

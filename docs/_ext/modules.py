@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import graphviz
@@ -25,40 +26,44 @@ class Modules(Shown):
     def value(self) -> str:
         for file in PACKAGE.rglob("*.py"):
             self.env.note_dependency(file)
-        return draw(reduced(imports()))
+        return draw(folded(reduced(imports())))
 
 
 def imports() -> dict[str, set[str]]:
     """For each module, those that it imports when it is loaded. __init__ and __main__ are left out."""
-    graph: dict[str, set[str]] = {}
-    for file in sorted(PACKAGE.rglob("*.py")):
-        module = box(".".join(file.relative_to(PACKAGE).with_suffix("").parts))
-        if not file.stem.startswith("__") or file.parent != PACKAGE:
-            found = graph.setdefault(module, set())
-            for node in ast.parse(file.read_text(encoding="utf-8")).body:
-                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tinygrad_sq"):
-                    inside = (node.module or "").split(".")[1:]
-                    found |= {box(".".join(inside))} if inside else {box(alias.name) for alias in node.names}
+    files = {".".join(file.relative_to(PACKAGE).with_suffix("").parts): file for file in sorted(PACKAGE.rglob("*.py"))}
+    graph: dict[str, set[str]] = {module: set() for module in files if not module.startswith("__")}
+    for module, found in graph.items():
+        for node in ast.parse(files[module].read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "tinygrad_sq":
+                inside = (node.module or "").split(".")[1:]
+                found |= {".".join([*inside, alias.name]) for alias in node.names} | {".".join(inside)}
     return {module: (found & graph.keys()) - {module} for module, found in graph.items()}
+
+
+def reduced(graph: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Without the imports that follow from others: a picture of 100 arrows says less than one of 40."""
+
+    @cache
+    def all_below(module: str) -> set[str]:
+        return graph[module].union(*map(all_below, graph[module]))
+
+    return {
+        module: {a for a in direct if not any(a in all_below(b) for b in direct)} for module, direct in graph.items()
+    }
+
+
+def folded(graph: dict[str, set[str]]) -> dict[str, set[str]]:
+    """With one box for each of the folders."""
+    boxes: dict[str, set[str]] = {}
+    for module, direct in graph.items():
+        boxes.setdefault(box(module), set()).update(map(box, direct))
+    return {name: direct - {name} for name, direct in boxes.items()}
 
 
 def box(module: str) -> str:
     folder = module.partition(".")[0]
     return f"{folder}/" if folder in FOLDED else module
-
-
-def reduced(graph: dict[str, set[str]]) -> dict[str, set[str]]:
-    """Without the imports that follow from others: a picture of 100 arrows says less than one of 40."""
-    below: dict[str, set[str]] = {}
-
-    def all_below(module: str) -> set[str]:
-        if module not in below:
-            below[module] = set(graph[module]).union(*map(all_below, graph[module]))
-        return below[module]
-
-    return {
-        module: {a for a in direct if not any(a in all_below(b) for b in direct)} for module, direct in graph.items()
-    }
 
 
 def draw(graph: dict[str, set[str]]) -> str:

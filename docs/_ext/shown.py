@@ -100,15 +100,15 @@ class Shown(SphinxDirective):
         if isinstance(value, str) and "<svg" in value[:400]:
             return self.picture(value, caption)
         if hasattr(value, "_repr_html_"):
-            return f'<div class="scroll">{value._repr_html_()}</div>'
-        return f'<div class="scroll"><pre>{escape(str(value))}</pre></div>'
+            return f'<div class="scroll" tabindex="0">{value._repr_html_()}</div>'
+        return f'<div class="scroll" tabindex="0"><pre>{escape(str(value))}</pre></div>'
 
     def picture(self, svg: str, caption: str) -> str:
         width, height = map(float, VIEW_BOX.findall(svg)[0])
         url = self.file(svg, "svg")
         least = 0.0 if "fit" in self.options else 0.8 * width
         return (
-            f'<div class="scroll"><a href="{url}"><img src="{url}" alt="{escape(caption)}" width="{width:.0f}" '
+            f'<div class="scroll" tabindex="0"><a href="{url}"><img src="{url}" alt="{escape(caption)}" width="{width:.0f}" '
             f'height="{height:.0f}" style="min-width: {least:.0f}px"></a></div>'
         )
 
