@@ -29,7 +29,7 @@ def check_gradients(order: list[Value], adjoint: Mapping[Value, float], origins:
     """FloatingPointError for the first gradient, from the end of `order`, that is not finite."""
     user: dict[Any, Value] = {}
     for node in reversed(order):
-        if not math.isfinite(adjoint.get(node, 0.0)):
+        if not math.isfinite(adjoint[node]):
             culprit = user.get(node, node)
             operands = ", ".join(map(_describe, culprit.args))
             raise FloatingPointError(
@@ -43,7 +43,7 @@ def check_gradients(order: list[Value], adjoint: Mapping[Value, float], origins:
 
 def caller() -> str:
     """The place in the user's code that called into the package: file:line."""
-    frame = sys._getframe(1)
+    frame = sys._getframe()
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "tinygrad_sq":
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
