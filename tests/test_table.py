@@ -412,7 +412,16 @@ def test_wrong_number_of_operands(row: Op) -> None:
         for n in {0, expected - 1, expected + 1} - {expected}:
             with pytest.raises(TypeError, match=rf"^{row.name} takes {expected} operands?, got {n}$"):
                 row(*[1.0] * n)
-    elif 0 not in expected:
+
+
+@pytest.mark.parametrize(
+    ("row", "fewest"), [(table.logsumexp, 1), (table.maximum, 1), (table.minimum, 1), (table.total, 0)]
+)
+def test_any_number_of_operands(row: Op, fewest: int) -> None:
+    """As many operands as one likes; of none there is a sum, but no largest."""
+    for n in (fewest, 1, 2, 200):
+        assert row([1.0] * n) == pytest.approx({"logsumexp": 1.0 + math.log(max(n, 1)), "total": n}.get(row.name, 1.0))
+    if fewest:
         with pytest.raises(TypeError, match=rf"^{row.name} takes .* operands, got 0$"):
             row([])
 
@@ -430,6 +439,8 @@ def test_dot_operands() -> None:
     """dot(w, x, b=0): Σ w x + b; lists of different lengths are an error that gives both."""
     assert table.dot([2.0, 3.0], [5.0, 7.0]) == 31.0
     assert table.dot([2.0, 3.0], [5.0, 7.0], 1.0) == 32.0
+    assert table.dot([], [], 1.0) == 1.0
+    assert table.dot([1.0] * 200, [1.0] * 200) == 200.0
     assert table.dot([], [], 4.0) == 4.0
     with pytest.raises(ValueError, match="got 2 weights and 1 values"):
         table.dot([2.0, 3.0], [5.0])

@@ -14,7 +14,16 @@ from typing import Any, NamedTuple
 from tinygrad_sq import table
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.tree import flatten, flatten_like
-from tinygrad_sq.value import NOTHING, Value, adjoints, chain_rule, context_with, record, recorded_partials
+from tinygrad_sq.value import (
+    NOTHING,
+    Value,
+    adjoints,
+    chain_rule,
+    context_with,
+    each_partial,
+    record,
+    recorded_partials,
+)
 
 # --- the chain rule on Values ---
 
@@ -129,13 +138,7 @@ def graph_partials(node: Value) -> list[Any]:
     op = node.op
     if op is None:
         return []
-    if isinstance(op.partials, tuple):
-        each = [
-            None if not isinstance(arg, Value) else _on_values(d, node) if callable(d) else d
-            for arg, d in zip(node.args, op.partials)
-        ]
-    else:
-        each = [d if isinstance(arg, Value) else None for arg, d in zip(node.args, _on_values(op.partials, node))]
+    each = each_partial(op, node.args, lambda partial: _on_values(partial, node))
     for now, then in zip(each, node.partials):
         data = now.data if isinstance(now, Value) else now if isinstance(now, float) else None
         if data is not None and then is not None and data != then and not (math.isnan(data) and math.isnan(then)):

@@ -16,6 +16,7 @@ import math
 import operator
 from collections.abc import Iterable
 from math import inf, nan
+from sys import maxsize
 from typing import Any, NamedTuple
 
 from tinygrad_sq import ieee
@@ -192,7 +193,7 @@ xlogy: Op = Op("xlogy", ieee.xlogy,
     "x log(y), and 0 where x is 0", arity=2, latex=r"{0:2} \ln\left({1}\right)", latex_precedence=2,
     domain=(REALS, POSITIVE), method=False, native=lambda x, y: where(x, x * log(y), where(equal(y, y), 0.0, y)))
 logsumexp: Op = Op("logsumexp", ieee.logsumexp, lambda y, *xs: tuple(softmax(xs)), "log Σ exp(x_i)", symbol="log Σ exp",
-    arity=range(1, 2**63), operands=_list, method=False,
+    arity=range(1, maxsize), operands=_list, method=False,
     latex=lambda *args: rf"\ln\left({' + '.join(f'e^{{{arg}}}' for arg in args)}\right)", native=_logsumexp_native)
 
 # trigonometry
@@ -304,10 +305,10 @@ equal: Op = Op("equal", lambda x, y: 1.0 if x == y else 0.0, (0.0, 0.0), "1 wher
     text="({0:1} == {1:1})", latex=r"\left[{0} = {1}\right]", kink=lambda x, y: math.fabs(x - y), method=False,
     native="fcmp oeq")
 maximum: Op = Op("maximum", ieee.maximum, _extremum_partials, "the largest operand", symbol="max",
-    arity=range(1, 2**63), operands=_list, latex=lambda *args: rf"\max\left({commas(*args)}\right)",
+    arity=range(1, maxsize), operands=_list, latex=lambda *args: rf"\max\left({commas(*args)}\right)",
     kink=_gap_of_two_largest, native="llvm.maximum")
 minimum: Op = Op("minimum", ieee.minimum, _extremum_partials, "the smallest operand", symbol="min",
-    arity=range(1, 2**63), operands=_list, latex=lambda *args: rf"\min\left({commas(*args)}\right)",
+    arity=range(1, maxsize), operands=_list, latex=lambda *args: rf"\min\left({commas(*args)}\right)",
     kink=lambda *xs: _gap_of_two_largest(*(-x for x in xs)), native="llvm.minimum")
 clamp: Op = Op("clamp", ieee.clamp,
     (lambda y, x, lo, hi: less(lo, x) * less(x, hi),
@@ -325,12 +326,12 @@ stop_gradient: Op = Op("stop_gradient", lambda x: x, (None,), "x, of which nothi
     method=False, native=lambda x: x)
 
 # sums
-total: Op = Op("total", ieee.total, lambda y, *xs: (1.0,) * len(xs), "Σ x_i", symbol="Σ", arity=range(2**63),
+total: Op = Op("total", ieee.total, lambda y, *xs: (1.0,) * len(xs), "Σ x_i", symbol="Σ", arity=range(maxsize),
     operands=_list, text=lambda *args: f"total([{commas(*args)}])",
     latex=lambda *args: " + ".join(f"{a:1}" for a in args), latex_precedence=1, method=False,
     analytic=lambda *xs: sum(xs), products=lambda *xs: ([(1.0, x) for x in xs], 0.0))
 dot: Op = Op("dot", ieee.dot, _dot_partials, "Σ w_i x_i + b, of a list of w, a list of x and b (0): E2's z",
-    symbol="Σ w x + b", arity=range(1, 2**63, 2), operands=_dot_operands, text=_dot_text, latex=_dot_latex,
+    symbol="Σ w x + b", arity=range(1, maxsize, 2), operands=_dot_operands, text=_dot_text, latex=_dot_latex,
     latex_precedence=1, method=False, analytic=ieee.dot,
     products=lambda *xs: (list(zip(xs[: len(xs) // 2], xs[len(xs) // 2 : -1])), xs[-1]))
 # fmt: on

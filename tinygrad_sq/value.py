@@ -258,16 +258,14 @@ def record(op: Op, args: tuple[Value | float, ...], constants: bool = False) -> 
 _new = object.__new__
 
 
+def each_partial(op: Op, args: tuple[Value | float, ...], evaluate: Callable[[Callable[..., Any]], Any]) -> list[Any]:
+    """The partials of op by each operand: none by a constant, and of the functions among them what `evaluate` makes."""
+    partials = op.partials if isinstance(op.partials, tuple) else evaluate(op.partials)
+    return [None if not isinstance(arg, Value) else evaluate(d) if callable(d) else d for arg, d in zip(args, partials)]
+
+
 def _partials(op: Op, args: tuple[Value | float, ...], y: float, xs: list[float]) -> tuple[float | None, ...]:
-    """The partials one by one: none by a constant, and those that divide by zero as IEEE 754 does."""
-    if isinstance(op.partials, tuple):
-        each = [
-            None if not isinstance(arg, Value) else _ieee(d, y, xs) if callable(d) else d
-            for arg, d in zip(args, op.partials)
-        ]
-    else:
-        each = [d if isinstance(arg, Value) else None for arg, d in zip(args, _ieee(op.partials, y, xs))]
-    return tuple(each)
+    return tuple(each_partial(op, args, lambda partial: _ieee(partial, y, xs)))
 
 
 def _ieee(partial: Callable[..., Any], y: float, xs: list[float]) -> Any:
@@ -292,10 +290,11 @@ def _binary(op: Op, a: Any, b: Any) -> Value:
         x, y, args = a.data, b.data, (a, b)
     else:
         try:
-            args = a if isinstance(a, Value) else number(a), b if isinstance(b, Value) else number(b)
+            x = a.data if isinstance(a, Value) else number(a)
+            y = b.data if isinstance(b, Value) else number(b)
         except TypeError:
             return NotImplemented  # type: ignore[no-any-return]
-        x, y = [arg.data if isinstance(arg, Value) else arg for arg in args]
+        args = (a, y) if isinstance(a, Value) else (x, b)
     context = _context.get()
     if not context.recording or context.origins is not None:
         return record(op, args)
