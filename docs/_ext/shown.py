@@ -108,8 +108,8 @@ class Shown(SphinxDirective):
         url = self.file(svg, "svg")
         least = 0.0 if "fit" in self.options else 0.8 * width
         return (
-            f'<div class="scroll" tabindex="0"><a href="{url}"><img src="{url}" alt="{escape(caption)}" width="{width:.0f}" '
-            f'height="{height:.0f}" style="min-width: {least:.0f}px"></a></div>'
+            f'<div class="scroll" tabindex="0"><a href="{url}"><img src="{url}" alt="{escape(caption)}" '
+            f'width="{width:.0f}" height="{height:.0f}" style="min-width: {least:.0f}px"></a></div>'
         )
 
     def file(self, text: str, kind: str) -> str:
