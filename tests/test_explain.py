@@ -371,6 +371,10 @@ def test_long_lists_are_cut() -> None:
     text = str(explain(dot(xs, [1.0] * 15)))
     assert text.count("∂y/∂x") == 12
     assert text.endswith("... and 3 more")
+    assert "more" not in str(explain(dot(xs[:12], [1.0] * 12)))
+    x = Value(1.0, "x")
+    assert str(explain(dot([x] * 6, [1.0] * 6), x)).endswith("∂y/∂x = 1 + 1 + 1 + 1 + 1 + 1 = 6")
+    assert str(explain(dot([x] * 7, [1.0] * 7), x)).endswith("∂y/∂x = 7, the sum of 7 contributions")
     y = Value(1.0, "y")
     e = explain(table.total([(tanh(x * 1.234567) + tanh(y + 1.2345)) * y for x in xs]), y)
     assert str(e).count("where t") == 0

@@ -32,6 +32,17 @@ class History(NamedTuple):
     validation: list[float]
     interrupted: bool
 
+    def __repr__(self) -> str:
+        epochs = f"{len(self.cost)} epochs{', interrupted' if self.interrupted else ''}"
+        cost = f", cost {self.cost[0]:.4g} to {self.cost[-1]:.4g}" if self.cost else ""
+        held = f", validation {self.validation[0]:.4g} to {self.validation[-1]:.4g}" if self.validation else ""
+        return f"History({epochs}{cost}{held})"
+
+    def _repr_svg_(self) -> str | None:
+        from tinygrad_sq.study.curve import curve_svg
+
+        return curve_svg(self.cost, self.validation) if self.cost else None
+
 
 def fit(
     model: Module,

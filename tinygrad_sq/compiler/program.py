@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -125,6 +126,9 @@ class Program:
             for (mode, _, width), kernel in self._kernels.items()
         ]
         return "\n\n".join(parts) or "not compiled yet: call it once"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
 
     @property
     def stats(self) -> list[Stats]:
