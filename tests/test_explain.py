@@ -124,6 +124,7 @@ def test_contributions_are_counted() -> None:
         (1, 1.0, 1.0, 2.0, 2, 2),
     ]
     assert e.gradient == 2.0
+    assert " ".join(str(e).split("\n")[2].split()) == "1 y = a + a 6 1 a 1 1 1 1 of 2 1"
     chosen = explain(where(Value(0.0), a, a * 2.0), a)
     assert [(step.contribution, step.place, step.of) for step in chosen] == [(None, 0, 1), (1.0, 1, 1), (2.0, 1, 1)]
 
@@ -361,6 +362,8 @@ def test_long_tables_are_cut() -> None:
     assert lines[33].split()[0] == "171"
     assert len(e.text(limit=None).split("\n")) == 2 + 200 + 2
     assert "steps more" not in e.text(limit=200)
+    rows = ElementTree.fromstring(e.html(limit=5)).findall(".//tr")
+    assert [len(row) for row in rows] == [10] * 7
     assert [line.split()[0] for line in e.text(limit=3).split("\n")[2:6]] == ["1", "2", "...", "200"]
     assert lines[-1] == "∂y/∂x = 101, the sum of 101 contributions"
 

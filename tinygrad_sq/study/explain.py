@@ -110,8 +110,10 @@ class Explanation(Sequence[Step], Sheet):
         new = i == 0 or self.steps[i - 1].node is not node
         row: list[Item] = [str(i + 1), *([names.definition(node), node.data, step.upstream] if new else ["", "", ""])]
         row.append(names[step.arg])
-        if step.formula is None or step.local is None or step.contribution is None:
+        if step.formula is None:
             return [*row, "no gradient flows", "", "", "", ""]
+        assert step.local is not None
+        assert step.contribution is not None
         place = f"{step.place} of {step.of}" if step.of > 1 else ""
         return [*row, step.formula, step.local, step.contribution, place, step.after]
 
