@@ -129,7 +129,7 @@ def test_words() -> None:
     y = z * x
     y.label = "y"
     assert [step[:3] for step in steps_of(y)] == [
-        ("forward", "the leaves are given", "w, x, b"),
+        ("forward", "the leaves are given", "w = −3, x = 2, b = 1"),
         ("forward 1 of 3", "w * x", "= (−3) * 2 = −6"),
         ("forward 2 of 3", "z = (w * x) + b", "= (−6) + 1 = −5"),
         ("forward 3 of 3", "y = z * x", "= (−5) * 2 = −10"),
@@ -345,7 +345,9 @@ def test_each_step_at_its_time(browser: Browser) -> None:
     page.set_content(svg)
     for k, step in enumerate(steps):
         seen = texts_at(page, (k + 0.5) * seconds)
-        assert [*zip(seen["heading"], seen["names"], seen["numbers"])] == [step[:3]]
+        (caption,) = zip(seen["heading"], seen["names"], seen["numbers"])
+        assert caption == step[:3] or k == 0  # the leaves are cut off where there is no more room
+        assert all(text.startswith(part.removesuffix("…")) for text, part in zip(step[:3], caption))
         done = steps[: k + 1]
         computed = {i for i, node in enumerate(order) if not node.op} | {s.box for s in done if s.total is None}
         assert seen["data"] == [data[i] for i in range(len(order)) if i in computed]

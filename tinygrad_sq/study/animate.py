@@ -123,7 +123,9 @@ def script(root: Value, pic: Picture) -> list[Step]:
 
 
 def _forward(order: list[Value], names: Names) -> Iterator[Step]:
-    yield Step("forward", "the leaves are given", ", ".join(node.label for node in order if not node.op and node.label))
+    leaves = [node for node in order if not node.op]
+    given = ", ".join(f"{node.label} = {short(node.data)}" if node.label else short(node.data) for node in leaves)
+    yield Step("forward", "the leaves are given", given)
     operations = [(i, node) for i, node in enumerate(order) if node.op]
     for k, (i, node) in enumerate(operations, 1):
         formula = equation(node, lambda v: names[v].text)
