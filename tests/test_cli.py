@@ -537,3 +537,33 @@ def test_explain_refuses(command: Command) -> None:
     """What is no variable, and what has none."""
     assert "--wrt z: expected one of w, x" in refused(command("explain", "w*x", "w=1", "x=2", "--wrt", "z"))
     assert "there is no variable to differentiate it by" in refused(command("explain", "1 + 1"))
+
+
+# --- explore ---
+
+
+def test_explore_a_formula(command: Command, tmp_path: Path) -> None:
+    """A page of the formula, and its derivatives on the terminal."""
+    result = command("explore", "tanh(w*x + b)", "w=0.5", "x=1", "b=-0.2", "-o", "p.html")
+    assert result.code == 0
+    assert "∂/∂w = 0.91" in result.out
+    assert (tmp_path / "p.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_explore_a_net(command: Command, tmp_path: Path) -> None:
+    """A page of a saved net on one row of its data; a row that is not there is refused."""
+    (tmp_path / "data.csv").write_text(CLASSES)
+    assert command("train", "data.csv", "--target", "y", "--hidden", "3", "--epochs", "2").code == 0
+    result = command("explore", "out/net.json", "--data", "data.csv", "--row", "7")
+    assert result.code == 0
+    assert "J of row 7 = " in result.out
+    assert "<title>net.json: row 7</title>" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "the rows 1 to 20, got 21" in refused(
+        command("explore", "out/net.json", "--data", "data.csv", "--row", "21")
+    )
+
+
+def test_explore_says_what_it_cannot_draw(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without Graphviz there is no page, but a word."""
+    monkeypatch.setenv("TINYGRAD_SQ_DOT", "no such dot")
+    assert "no such dot" in refused(command("explore", "2*x", "x=1"))

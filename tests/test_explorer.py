@@ -15,7 +15,8 @@ from processes import output_under_any_hash_seed
 
 from tinygrad_sq import MLP, SGD, Value, cost, custom_op, dot, explore, fit, maximum, op, relu, tanh, where
 from tinygrad_sq.graph import topological_order
-from tinygrad_sq.job import residuals, sample_graph
+from tinygrad_sq.job import sample_graph
+from tinygrad_sq.study.delta_view import deltas_table
 from tinygrad_sq.study.picture import short, signed
 
 pytestmark = pytest.mark.xdist_group("browser")  # one worker has the browser, and not each its own
@@ -29,6 +30,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context(
         viewport={"width": 1300, "height": 800}, offline=True, reduced_motion="reduce", color_scheme="light"
     )
+    context.set_default_timeout(8000)
     yield context
     context.close()
 
@@ -133,9 +135,11 @@ def test_every_number_of_the_page_is_pythons(root: Value, open_page: Open) -> No
     for name in ("data", "grad"):
         here = page.evaluate(f"[...tape.{name}]")
         assert here == pytest.approx([getattr(node, name) for node in order], rel=rel, abs=0.0)
-    shown = page.evaluate("nodes.map(node => [node.data.data, node.grad.data])")
+    shown = page.evaluate("tape.args.map((_, i) => [viewOf(i).data.data, viewOf(i).grad.data])")
     assert shown == [[short(node.data), f"∇ {signed(node.grad)}"] for node in order]
-    locals_ = page.evaluate("tape.args.map((args, i) => args.map((_, k) => arrows[i][k]?.text.data ?? null))")
+    locals_ = page.evaluate(
+        "tape.args.map((args, i) => args.map((_, k) => links.find(l => l.user === i && l.k === k)?.text.data ?? null))"
+    )
     for node, texts in zip(order, locals_):
         for arg, local, text in zip(node.args, node.partials, texts):
             if isinstance(arg, Value) and text:
@@ -167,11 +171,11 @@ def test_each_step_by_keyboard(root: Value, open_page: Open) -> None:
         contribution = upstream * local
         told = [short(x, 6) for x in (upstream, local, contribution, before, contribution, after)]
         lines = page.locator("#now p").all_text_contents()
-        assert re.findall(r"[−\d.]+(?:e[-+−]\d+)?|inf|nan", " ".join(lines[1:3])) == told
+        assert re.findall(r"[−\d.]+(?:e[-+−]\d+)?|inf|nan", " ".join(lines[2:4])) == told
         of = sum(step[1] == arg for step in steps)
-        assert f"contribution {seen[arg]} of {of} " in lines[3]
-        assert ("complete" in lines[3]) == (seen[arg] == of)
-        assert page.evaluate(f"nodes[{arg}].grad.data") == f"∇ {signed(after)}"
+        assert f"contribution {seen[arg]} of {of} " in lines[4]
+        assert ("complete" in lines[4]) == (seen[arg] == of)
+        assert page.evaluate(f"viewOf({arg}).grad.data") == f"∇ {signed(after)}"
     page.keyboard.press("ArrowRight")
     assert text_of(page, "#where") == f"backward {len(steps)} of {len(steps)}"
     page.keyboard.press("ArrowLeft")
@@ -218,8 +222,11 @@ def test_the_sliders_finite_difference_is_the_gradient(root: Value, open_page: O
             fold.locator("summary").click()
     for slider in page.locator(".leaf input[type=range]").all():
         slider.evaluate("slider => { slider.value = +slider.max / 3; slider.dispatchEvent(new Event('input')) }")
-        shown = page.locator(".leaf output").all_text_contents()
-        assert len(shown) == len([node for node in topological_order(root) if not node.op])
+        row = slider.locator("..")
+        row.scroll_into_view_if_needed()
+        until(page, f"seenRows.has({row.get_attribute('data-leaf')})")
+        shown = page.evaluate("[...seenRows].map(i => rows.get(i).output.value)")
+        assert shown
         for text in shown:
             gradient, difference = (float(x.replace("−", "-")) for x in re.findall(r"[−\d.]+(?:e[-+−]\d+)?", text))
             assert difference == pytest.approx(gradient, rel=1e-4, abs=1e-8)
@@ -299,16 +306,17 @@ def test_delta_by_engine_and_by_closed_form(sizes: tuple[int, ...], open_page: O
     x = [0.8, -0.5, 0.3][: sizes[0]]
     y = [0.5, -0.4][: sizes[-1]]
     rows = dict(zip(page.locator("#deltas tbody td:first-child").all_text_contents(), numbers(page, "#deltas")))
-    for residual in residuals(model, J, x, y):
-        _, engine, closed, difference = rows.pop(residual.unit)
-        assert engine == pytest.approx(residual.engine, rel=1e-5)
-        assert closed == pytest.approx(residual.closed_form, rel=1e-5)
+    for unit in deltas_table(model, x, y):
+        f_prime, engine, closed, difference = rows.pop(unit.label)
+        assert f_prime == pytest.approx(unit.f_prime, rel=1e-3)
+        assert engine == pytest.approx(unit.engine, rel=1e-5)
+        assert closed == pytest.approx(unit.closed_form, rel=1e-5)
         assert difference < 1e-15
     assert not rows
-    for l, layer in enumerate(model.layers):
-        page.select_option("#layer", str(l))
+    for l, i, neuron in [(l, i, n) for l, layer in enumerate(model.layers) for i, n in enumerate(layer.neurons)]:
+        page.select_option("#unit", f"{l},{i}")
         outer = numbers(page, "#outer")
-        parameters = [*(w for neuron in layer.neurons for w in neuron.w), *(neuron.b for neuron in layer.neurons)]
+        parameters = neuron.parameters()
         assert len(outer) == len(parameters)
         for (engine, closed, difference), p in zip(outer, parameters):
             assert engine == pytest.approx(p.grad, rel=1e-5)
@@ -339,6 +347,77 @@ def test_without_a_net_there_is_no_delta(open_page: Open) -> None:
     J = cost(model, [[0.1, 0.2], [0.3, 0.4]], [0.5, 0.6])
     J.backward()
     assert open_page(J).locator("#delta").is_hidden()
+
+
+@pytest.mark.parametrize("case", ["another activation", "no sum", "constant weight", "other inputs"])
+def test_labels_alone_make_no_net(case: str, open_page: Open) -> None:
+    """z and a of the derivation's names but of another making are no net, and get no δ."""
+    x, w = Value(0.3, "x"), Value(0.5, "w")
+    z = {"no sum": tanh(w), "constant weight": dot([0.5], [x], w)}.get(case, dot([w], [x], w))
+    a = tanh(x if case == "another activation" else z)
+    z.label, a.label = "z2[0]", "a2[0]"
+    y = a + z
+    if case == "other inputs":
+        z3 = dot([w], [x], w)
+        a3 = tanh(z3)
+        z3.label, a3.label = "z3[0]", "a3[0]"
+        y = y + a3
+    y.backward()
+    assert open_page(y).locator("#delta").is_hidden()
+
+
+# --- a large net ---
+
+
+def large() -> tuple[MLP, Value]:
+    """574 values."""
+    return net((2, 18, 18, 2))
+
+
+def test_a_large_net_is_shown_by_neurons(open_page: Open) -> None:
+    """Above 500 values a box is a neuron, with z, a, δ and f'(z); one is open, value by value."""
+    model, J = large()
+    page = open_page(J)
+    units = list(deltas_table(model, [0.8, -0.5], [0.5, -0.4]))
+    assert page.evaluate("neurons.length") == len(units) == 38
+    shown = page.evaluate("neurons.map(neuron => [names[neuron.z], ...neuron.texts.map(text => text.data)])")
+    told = {unit.label: [short(x, 3) for x in (unit.z, unit.a, unit.engine, unit.f_prime)] for unit in units}
+    assert {label: texts for label, *texts in shown} == told
+    page.locator("[aria-label='open a3[5]']").focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("names[opened.a]") == "a3[5]"
+    page.keyboard.press("0")
+    page.click("[aria-label='open a3[4]']")
+    neuron = model.layers[1].neurons[4]
+    inside = page.locator("#graph > g:last-of-type .name").all_text_contents()
+    assert set(inside) == {p.label for p in neuron.parameters()}
+    assert page.evaluate("opened.frame.left < camera.x && camera.x < opened.frame.right")
+    for p in neuron.parameters():
+        i = page.evaluate("label => names.indexOf(label)", p.label)
+        assert page.evaluate(f"viewOf({i}).grad.data") == f"∇ {signed(p.grad)}"
+
+
+def test_the_open_neuron_is_that_of_the_step(open_page: Open) -> None:
+    """Forward and backward, the neuron of the present step opens, and its values are in view."""
+    _, J = large()
+    page = open_page(J, "#step=0")
+    order = topological_order(J)
+    operations = [node for node in order if node.op]
+    for node in operations[:6]:
+        page.keyboard.press("ArrowRight")
+        assert page.evaluate("opened.l + 2") == int(node.scope[0].removeprefix("layer "))
+        assert page.evaluate("opened.i") == int(node.scope[1].removeprefix("neuron "))
+        assert page.evaluate(f"viewOf({order.index(node)}).data.data") == short(node.data)
+    page.keyboard.press("End")
+    for _ in range(6):
+        page.keyboard.press("ArrowLeft")
+        assert page.evaluate(
+            "(() => { const {edge} = present(), [l, t, r, b] = viewOf(edge.arg).ends;"
+            " return viewOf(edge.user) && l > camera.x - 600 && r < camera.x + 600 })()"
+        )
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") is not None
 
 
 # --- training ---
@@ -455,7 +534,7 @@ def test_dragging_moves_the_graph(open_page: Open) -> None:
 def test_dragging_a_leaf_changes_it(open_page: Open) -> None:
     """A leaf dragged up grows."""
     page = open_page(formula())
-    box = page.evaluate("(() => { const {x, y} = nodes[0].g.getBoundingClientRect(); return [x + 20, y + 20] })()")
+    box = page.evaluate("(() => { const {x, y} = viewOf(0).g.getBoundingClientRect(); return [x + 20, y + 20] })()")
     page.mouse.move(*box)
     page.mouse.down()
     page.mouse.move(box[0], box[1] - 40, steps=4)
@@ -474,20 +553,25 @@ def test_the_wheel_zooms_at_the_mouse(open_page: Open) -> None:
     assert page.evaluate(at) == pytest.approx(before)
 
 
+SIDES = ("left", "top", "right", "bottom")
+
+
 def test_the_camera_follows_the_step(open_page: Open) -> None:
     """Each step's box is in view and large enough to read; `fit` shows the whole graph."""
     page = open_page(net((2, 8, 8, 1))[1])
     for _ in range(12):
         page.keyboard.press("ArrowLeft")
         inside = page.evaluate(
-            "(() => { const s = stage.getBoundingClientRect(), b = nodes[present().node].g.getBoundingClientRect();"
+            "(() => { const s = stage.getBoundingClientRect(), b = viewOf(present().node).g.getBoundingClientRect();"
             " return b.left >= s.left && b.right <= s.right && b.top >= s.top && b.bottom <= s.bottom })()"
         )
         assert inside
         assert page.evaluate("camera.zoom") >= 1.0
     page.keyboard.press("0")
     x, y, width, height = view(page)
-    assert page.evaluate(f"boxes.every(([, x, y]) => x > {x} && x < {x + width} && y > {y} && y < {y + height})")
+    assert page.evaluate(
+        f"views.every(({{ends: [l, t, r, b]}}) => l > {x} && r < {x + width} && t > {y} && b < {y + height})"
+    )
     page.keyboard.press("f")
     assert page.evaluate("camera.zoom") >= 1.0
     page.keyboard.press("Shift+ArrowRight")
@@ -562,7 +646,7 @@ def test_text_inside_its_box(root: Value, open_page: Open) -> None:
     page = open_page(root)
     page.evaluate("leaves.forEach((i, k) => tape.set(i, k % 2 ? -1.2345e-05 : -98765432.1)); recompute(); paint()")
     outside = page.evaluate(
-        "nodes.flatMap(({g}, i) => { const [, , , width] = boxes[i];"
+        "views.flatMap(({g, i}) => { const [, width] = boxes[i];"
         " return [...g.querySelectorAll('text')].filter(t => {"
         " const b = t.getBBox(); return b.x < -width / 2 - 4 || b.x + b.width > width / 2 + 4 || b.y < -20 ||"
         " b.y + b.height > 20 }).map(t => t.textContent) })"

@@ -1,4 +1,4 @@
-"""The command `tinygrad-sq`: demo, train, predict, draw, animate, explain, tour."""
+"""The command `tinygrad-sq`: demo, train, predict, draw, animate, explain, explore, tour."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import NoReturn, TypeVar
 from tinygrad_sq import __version__
 from tinygrad_sq.expression import FormulaError, evaluate
 from tinygrad_sq.job import OPTIMIZERS, Job, Options, compiler_installed, predict, sample_graph
-from tinygrad_sq.nn import Neuron
+from tinygrad_sq.nn import MLP, Neuron
 from tinygrad_sq.saving import load_with_about, save, write
 from tinygrad_sq.study.delta_view import deltas_table
 from tinygrad_sq.tabular import Encoding, TableError, read_csv
@@ -186,23 +186,27 @@ def _loss_svg(job: Job, history: History) -> str:
     return loss_svg(history.cost, history.validation, f"Learning to predict {job.encoding.target}")
 
 
-# --- predict, draw, animate, explain, tour ---
+# --- predict, draw, animate, explain, explore, tour ---
 
 
 def _predict(options: argparse.Namespace) -> None:
-    try:
-        model, about = load_with_about(options.net)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-    n_in, n_out = len(model.layers[0].neurons[0].w), len(model.layers[-1].neurons)
-    try:
-        encoding = Encoding.from_json(about, n_in, n_out)
-    except TableError as error:
-        raise UsageError(f"{options.net}: {error}") from None
+    model, encoding = _load(options.net)
     predicted = predict(model, encoding, encoding.X(read_csv(options.file)))
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow([encoding.target])
     writer.writerows([cell] for cell in predicted)
+
+
+def _load(net: str) -> tuple[MLP, Encoding]:
+    try:
+        model, about = load_with_about(net)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    n_in, n_out = len(model.layers[0].neurons[0].w), len(model.layers[-1].neurons)
+    try:
+        return model, Encoding.from_json(about, n_in, n_out)
+    except TableError as error:
+        raise UsageError(f"{net}: {error}") from None
 
 
 def _draw(options: argparse.Namespace) -> None:
@@ -217,6 +221,30 @@ def _animate(options: argparse.Namespace) -> None:
             return animation(root, seconds=options.seconds)
 
     _write_picture(options, picture)
+
+
+def _explore(options: argparse.Namespace) -> None:
+    from tinygrad_sq.study.explore import page
+
+    def picture(root: Value) -> str:
+        with _drawing():
+            return page(root)
+
+    if options.data is None:
+        _write_picture(options, picture)
+        return
+    model, encoding = _load(options.formula)
+    table = read_csv(options.data)
+    X, Y = encoding.X(table), encoding.Y(table)
+    if not 1 <= options.row <= len(X):
+        raise UsageError(f"--row: {options.data} has the rows 1 to {len(X)}, got {options.row}")
+    J = sample_graph(model, X[options.row - 1], Y[options.row - 1])
+    with _drawing():
+        html = page(J, model=model, data=(X, Y), title=f"{Path(options.formula).name}: row {options.row}")
+    with _writing(options.output):
+        write(options.output, html)
+    print(f"J of row {options.row} = {J.data!r}")
+    print(f"wrote {options.output}: open it in a browser")
 
 
 def _write_picture(options: argparse.Namespace, picture: Callable[[Value], str]) -> None:
@@ -366,6 +394,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     explain.add_argument("--paths", action="store_true", help="as a sum over paths, each a product, instead")
 
+    explore = command(
+        "explore",
+        _explore,
+        "Write a page on which the steps of the chain rule can be followed and every value changed",
+        f"Example: tinygrad-sq explore {EXAMPLE} -o page.html. {FORMULA} Or: tinygrad-sq explore net.json --data "
+        "FILE.csv --row 3, for a net that `train` wrote, on one row of its data; the page trains it on all of them. "
+        "The page is one file, and needs a browser but no network.",
+    )
+    _add_formula(explore, "page.html")
+    explore.add_argument("--data", metavar="FILE.csv", help="the data of a net: FORMULA is then the net's file")
+    row = _number(int, lambda n: n > 0, "a whole number above 0")
+    explore.add_argument("--row", type=row, default=1, metavar="N", help="which row to show (default %(default)s)")
+
     command(
         "tour",
         _tour,
@@ -385,7 +426,7 @@ FORMULA = (
 
 def _add_formula(parser: argparse.ArgumentParser, output: str) -> None:
     _add_variables(parser)
-    parser.add_argument("-o", "--output", default=output, metavar="FILE.svg", help="where to (default %(default)s)")
+    parser.add_argument("-o", "--output", default=output, metavar="FILE", help="where to (default %(default)s)")
 
 
 def _add_variables(parser: argparse.ArgumentParser) -> None:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 import os
 import re
+import string
 import zlib
-from base64 import b64encode
+from base64 import b64encode, b85encode
 from collections.abc import Collection, Sequence
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
 from typing import Any, TypeAlias
 
+from tinygrad_sq.calculus import graph_partials
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.losses import half_squared_error
 from tinygrad_sq.nn import Module, Parameter
@@ -25,13 +27,13 @@ from tinygrad_sq.study.draw import layout
 from tinygrad_sq.study.formula import to_text
 from tinygrad_sq.study.javascript import graph_json, numeric_core, trainer_json
 from tinygrad_sq.study.layout import Layout
+from tinygrad_sq.study.names import Names
 from tinygrad_sq.study.picture import (
     Atom,
     Cell,
     Picture,
     aligned,
     picture,
-    reference,
     short,
     shown,
 )
@@ -39,12 +41,13 @@ from tinygrad_sq.study.route import Point, Route
 from tinygrad_sq.study.svg import SIGNS
 from tinygrad_sq.study.theme import FILL, ROLES, STROKE, WIDTHS
 from tinygrad_sq.train import Loss
-from tinygrad_sq.value import Value
+from tinygrad_sq.value import Value, record
 
 Samples: TypeAlias = "tuple[Collection[Any], Collection[Any]]"
 
 ASSETS = files("tinygrad_sq.study") / "page"
-SCRIPTS = ("explorer.js", "train.js", "start.js")
+SCRIPTS = ("explorer.js", "neurons.js", "train.js", "plane.js", "start.js")
+EVERY_VALUE = 500  # a net of more values is shown by neurons, one of them open
 WIDEST = "−8.888e−88"  # a number of the page: after a change it may be as wide as this
 WIDEST_LOCAL = "×−0.0888"
 
@@ -88,38 +91,54 @@ def page(
     force: bool = False,
 ) -> str:
     """The HTML of `explore`: the same bytes for the same graph."""
-    pic = roomy(picture(root, force))
+    pic = picture(root, force)
     order = topological_order(root)
+    names = Names(order, set(order), root)
+    pic = roomy(pic, [_caption(node, names) for node in order])
     net = _net(order)
+    by_neuron = net is not None and len(order) > EVERY_VALUE
     training = _training(model, data, loss, lam, lr)
     graph = {
         "tape": graph_json(root),
-        "names": [reference(node) for node in order],
+        "names": [shown(names[node].text, 80) for node in order],
         **_written(order),
         "net": net,
         "train": training,
         "parameters": _parameters(order, model),
         "lr": lr,
         "plane": _plane(net, training),
-        **_drawing(pic, layout(pic, "LR")),
+        **_boxes(pic),
+        **({} if by_neuron else _drawing(pic, layout(pic, "LR"))),
     }
+    wanted = {"neurons.js": by_neuron, "plane.js": graph["plane"]}
+    scripts = [name for name in SCRIPTS if wanted.get(name, True)]
     core = numeric_core(graph["tape"], *[each["tape"] for each in (training or {"graphs": ()})["graphs"]])
-    parts = [_theme() + _asset("explorer.css"), core + "".join(map(_asset, SCRIPTS)), json.dumps(graph, **COMPACT)]
-    loader = _asset("loader.js")
+    body, style = _asset("body.html"), _dense(_theme() + _asset("explorer.css"))
+    script = _dense(core + "".join(map(_asset, scripts)))
+    parts = [body, style, script, json.dumps(graph, **COMPACT)]
+    loader = _dense(_asset("loader.js"))
+    packed = zlib.compress(json.dumps(parts, **COMPACT).encode(), 9)
     slots = {
         "title": escape(shown(title or _title(root, net), 80)),
-        "styles": _hash(parts[0]),
-        "scripts": f"{_hash(loader)}' '{_hash(parts[1])}",
+        "styles": _hash(style),
+        "scripts": f"{_hash(loader)}' '{_hash(script)}",
         "loader": loader,
-        "parts": b64encode(zlib.compress(json.dumps(parts, **COMPACT).encode(), 9)).decode(),
+        "parts": b85encode(packed, pad=True).decode().translate(HARMLESS),
+        "bytes": str(len(packed)),
+        "digits": escape(DIGITS.translate(HARMLESS)),
     }
     return re.sub(r"\{(\w+)\}", lambda slot: slots[slot[1]], _asset("page.html"))
+
+
+# The digits of base 85; without `<`, nothing can end the script element that they stand in.
+DIGITS = f"{string.digits}{string.ascii_uppercase}{string.ascii_lowercase}!#$%&()*+-;<=>?@^_`{{|}}~"
+HARMLESS = {ord("<"): ","}
 
 
 def _title(root: Value, net: list[dict[str, Any]] | None) -> str:
     if net:
         sizes = "-".join(str(len(layer)) for layer in (net[0]["x"], *[layer["z"] for layer in net]))
-        return f"{reference(root)} of a {sizes} net"
+        return f"{shown(root.label) or 'y'} of a {sizes} net"
     return to_text(root).splitlines()[0].rpartition(" = ")[0]
 
 
@@ -128,6 +147,11 @@ COMPACT: Any = {"ensure_ascii": False, "allow_nan": False, "separators": (",", "
 
 def _asset(name: str) -> str:
     return (ASSETS / name).read_text(encoding="utf-8")
+
+
+def _dense(text: str) -> str:
+    """Code without indentation and lines of comment, which the file has."""
+    return "\n".join(line for line in map(str.strip, text.splitlines()) if line and not line.startswith("//"))
 
 
 def _hash(text: str) -> str:
@@ -151,11 +175,42 @@ def _theme() -> str:
 # --- the formulas ---
 
 
+def _caption(node: Value, names: Names) -> str:
+    """What stands in a value's box as its name: nothing for an operation that is called by what it does."""
+    return shown(names[node].text) if node.op and (node.label or names.is_given(node)) else ""
+
+
 def _written(order: list[Value]) -> dict[str, Any]:
-    """For each value its operation as a template of its operands, `{0}×{2} + {1}×{3} + {4}`; each template once."""
-    templates: dict[str, int] = {}
-    index = [templates.setdefault(_template(node), len(templates)) if node.op else -1 for node in order]
-    return {"templates": [*templates], "template": index}
+    """For each value its operation as a template of its operands, `{0} × {2} + {1} × {3} + {4}`, and templates of its
+    partials, with the value itself as `{y}`; those of alike operations once."""
+    templates: dict[Any, int] = {}
+    written: list[Any] = []
+    index = []
+    for node in order:
+        key = node.op, tuple([None if isinstance(arg, Value) else arg for arg in node.args])
+        if node.op and key not in templates:
+            templates[key] = len(written)
+            written.append([_template(node), _partials(node)])
+        index.append(templates.get(key, -1))
+    return {"templates": written, "template": index}
+
+
+def _partials(node: Value) -> list[str]:
+    """By operand; empty where the formula depends on which side of a choice the operands are."""
+    assert node.op
+    args = [Value(arg.data, f"{{{k}}}") if isinstance(arg, Value) else arg for k, arg in enumerate(node.args)]
+    copy = record(node.op, tuple(args), constants=True)
+    copy.label = "{y}"
+    names = Names(topological_order(copy), (), copy)
+    return [
+        "" if partial is None or _chooses(partial) else names.local(copy, k).text
+        for k, partial in enumerate(graph_partials(copy))
+    ]
+
+
+def _chooses(partial: Value | float) -> bool:
+    nodes = topological_order(partial) if isinstance(partial, Value) else []
+    return any(None in node.op.partials for node in nodes if node.op and isinstance(node.op.partials, tuple))
 
 
 def _template(node: Value) -> str:
@@ -285,27 +340,31 @@ def _range(xs: Sequence[float]) -> tuple[float, float]:
 # --- the drawing ---
 
 
-def roomy(pic: Picture) -> Picture:
-    """The picture with room for the numbers that its boxes and arrows may show after a change."""
+def roomy(pic: Picture, captions: list[str]) -> Picture:
+    """The picture with these names in its boxes, and with room for the numbers that may stand there after a change."""
     boxes = []
-    for box in pic.boxes:
-        cells = Cell(WIDEST, box.name), Cell(f"∇ {WIDEST}")
-        boxes.append(box._replace(columns=(max(*box.columns, *(cell.width for cell in cells)),)))
+    for box, caption in zip(pic.boxes, captions):
+        cells = Cell(WIDEST, caption), Cell(f"∇ {WIDEST}")
+        rows = ((Cell(box.data, caption),), box.rows[1])
+        boxes.append(box._replace(rows=rows, columns=(max(*box.columns, *(cell.width for cell in cells)),)))
     arrows = [arrow._replace(local=max(arrow.local, WIDEST_LOCAL, key=len)) for arrow in pic.arrows]
     return pic._replace(boxes=aligned(boxes), arrows=arrows)
 
 
-def _drawing(pic: Picture, where: Layout) -> dict[str, Any]:
-    """What the page draws: boxes as [role, x, y, width, width of the glyph], groups, and for each arrow its path, the
-    place of its tip and that of its label."""
+def _boxes(pic: Picture) -> dict[str, Any]:
+    """What the page draws for each value: its glyph, its name, its box as [role, width, width of the glyph]."""
     return {
         "glyphs": [box.glyph for box in pic.boxes],
         "labels": [box.name for box in pic.boxes],
-        "boxes": [
-            [ROLES.index(box.role), *_whole(x, y, box.width, box.glyph_width)]
-            for box, (x, y) in zip(pic.boxes, where.boxes)
-        ],
+        "boxes": [[ROLES.index(box.role), *_whole(box.width, box.glyph_width)] for box in pic.boxes],
         "fold": [shown(box.scope[0]) if box.scope else "" for box in pic.boxes],
+    }
+
+
+def _drawing(pic: Picture, where: Layout) -> dict[str, Any]:
+    """Where it draws them; the groups; for each arrow its path, the place of its tip and the middle of its label."""
+    return {
+        "places": [_whole(x, y) for x, y in where.boxes],
         "groups": [
             [shown(scope[-1]), len(scope), *_whole(a[0], a[1], b[0] - a[0], b[1] - a[1])]
             for scope, (a, b) in where.groups.items()

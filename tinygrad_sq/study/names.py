@@ -31,6 +31,7 @@ class Names:
 
     def __init__(self, order: Collection[Value], told: Collection[Value], root: Value) -> None:
         y = root if root.op and not root.label and all(node.label != "y" for node in order) else None
+        self._y = y
         self.parts: list[Value] = []
         self._pieces: dict[Notation, dict[Value, Piece]] = {TEXT: {}, LATEX: {}}
         text, latex = self._pieces.values()
@@ -52,6 +53,10 @@ class Names:
             else:
                 text[node], latex[node] = TEXT.piece(TEXT.dots), LATEX.piece(LATEX.dots)
         self._partials: dict[Value, tuple[Value, list[Value | float | None]]] = {}
+
+    def is_given(self, v: Value) -> bool:
+        """Whether its name is made up here: y, t1, t2, ..."""
+        return v is self._y or v in self.parts
 
     def __getitem__(self, v: Value) -> Formula:
         return Formula(*[str(pieces[v]) for pieces in self._pieces.values()])

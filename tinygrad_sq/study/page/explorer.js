@@ -9,6 +9,7 @@ const J = names[root];
 const ROLES = ['input', 'parameter', 'target', 'operation'];
 const OPERATION = 3, HEIGHT = 38;
 
+
 // --- elements ---
 
 const SVG = 'http://www.w3.org/2000/svg', MATH = 'http://www.w3.org/1998/Math/MathML';
@@ -52,8 +53,8 @@ const direction = x => x > 0 ? 'up' : x < 0 ? 'down' : '';
 
 // The colour of a gradient: its sign, and its size in half decades below the largest.
 function tone(x, largest) {
-  if (Number.isNaN(x)) return ['nan', 0];
-  if (x === 0) return ['zero', 0];
+  if (Number.isNaN(x)) return ['nan'];
+  if (x === 0) return ['zero'];
   const below = Math.abs(x) < largest ? Math.ceil(2 * (Math.log10(Math.abs(x)) - Math.log10(largest))) : 0;
   return [x > 0 ? 'pos' : 'neg', Math.max(1, 6 + below)];
 }
@@ -61,6 +62,7 @@ function tone(x, largest) {
 // --- the drawing ---
 
 const stage = $('graph');
+$('title').textContent = document.title;
 
 // A leaf's shape says what it is, as its colour does.
 function outline(role, width, height) {
@@ -71,36 +73,23 @@ function outline(role, width, height) {
   return `M${c - r} ${-b}H${r - c}${arc} ${c} ${c}V${b - c}${arc} ${-c} ${c}H${c - r}${arc} ${-c} ${-c}V${c - b}${arc} ${c} ${-c}z`;
 }
 
-for (const [label, depth, x, y, width, height] of graph.groups) {
-  stage.append(
+// A part of the drawing: `g` is its element, `title` gives its tooltip, `ends` is the room that it takes.
+let views = [], links = [];
+
+function drawGroup(into, label, depth, x, y, width, height) {
+  into.append(
     svg('rect', {class: depth % 2 ? 'group' : 'subgroup', x, y, width, height, rx: 7}),
     svg('text', {class: 'caption', x: x + 8, y: y + 14}, label),
   );
 }
 
-const arrows = tape.args.map(args => args.map(() => null));
-{
-  const drawn = graph.arrows[Symbol.iterator]();
-  tape.args.forEach((args, user) => args.forEach((arg, k) => {
-    if (!Tape.isNode(arg)) return;
-    const [d, tipX, tipY, x, y] = drawn.next().value;
-    const text = document.createTextNode('');
-    const arrow = {
-      text,
-      g: svg('g', {}, svg('path', {d}), svg('path', {class: 'head', d: `M${tipX - 7} ${tipY - 3}l7 3l-7 3z`})),
-      label: x === undefined ? null : svg('text', {x, y: y + 3}, text),
-      title: () => `∂${names[user]} / ∂${names[arg]}: ` + (tape.local[user][k] === null ? 'no gradient flows'
-        : `upstream ${short(tape.grad[user])} × local ${short(tape.local[user][k])} = ${short(tape.grad[user] * tape.local[user][k])}`),
-    };
-    arrows[user][k] = arrow;
-    stage.append(arrow.g);
-  }));
-}
-
-const nodes = boxes.map(([role, x, y, width, rule], i) => {
-  const left = rule - width / 2 + 7, label = graph.labels[i];
+// The box of value i around (x, y).
+function drawBox(into, i, x, y) {
+  const [role, width, rule] = boxes[i], left = rule - width / 2 + 7, label = graph.labels[i];
   const data = document.createTextNode(''), grad = document.createTextNode('');
-  const chip = svg('rect', {x: left - 4.5, y: 1.5, width: width - rule - 5 - (role === 0 ? 4 : 0), height: 15, rx: 2.5, fill: 'none'});
+  const chip = svg('rect', {
+    x: left - 4.5, y: 1.5, width: width - rule - 5 - (role === 0 ? 4 : 0), height: 15, rx: 2.5, fill: 'none',
+  });
   const g = svg('g', {transform: `translate(${x} ${y})`, tabindex: -1, role: 'button'});
   for (const edge of i === root ? [7, 0] : [0]) {
     g.append(svg('path', {class: `outline ${ROLES[role]}`, d: outline(role, width + edge, HEIGHT + edge)}));
@@ -112,21 +101,49 @@ const nodes = boxes.map(([role, x, y, width, rule], i) => {
     chip,
     svg('text', {x: left, y: 12.5}, grad),
   );
-  stage.append(g);
-  return {g, data, grad, chip, title: () => nodeTitle(i)};
-});
-for (const arrow of arrows.flat()) if (arrow?.label) stage.append(arrow.label);
+  into.append(g);
+  const view = {i, g, data, grad, chip, ends: [x - width / 2, y - HEIGHT / 2, x + width / 2, y + HEIGHT / 2]};
+  views.push(view);
+  return hinted(view, () => nodeTitle(i));
+}
 
-function nodeTitle(i) {
-  return `${names[i]} = ${tape.data[i]}, ∇ ${tape.grad[i]}`;
+// The arrow by which operand k comes to `user`, with the middle of its label, if it has one.
+function drawArrow(into, user, k, d, tipX, tipY, x, y) {
+  const arg = tape.args[user][k], text = document.createTextNode('');
+  const link = {
+    user, k, text,
+    g: svg('g', {}, svg('path', {d}), svg('path', {class: 'head', d: `M${tipX - 7} ${tipY - 3}l7 3l-7 3z`})),
+    label: x === undefined ? null : svg('text', {x, y: y + 3}, text),
+  };
+  into.append(link.g);
+  links.push(link);
+  return hinted(link, () => {
+    const upstream = tape.grad[user], local = tape.local[user][k];
+    return `∂${names[user]} / ∂${names[arg]}: ` + (local == null ? 'no gradient flows'
+      : `upstream ${short(upstream)} × local ${short(local)} = ${short(upstream * local)}`);
+  });
 }
 
 // A tooltip is written when the mouse arrives: most are never read.
-for (const part of [...nodes, ...arrows.flat().filter(Boolean)]) {
+function hinted(part, title) {
   part.g.addEventListener('pointerenter', () => {
     part.g.querySelector('title')?.remove();
-    part.g.prepend(svg('title', {}, part.title()));
+    part.g.prepend(svg('title', {}, title()));
   });
+  return part;
+}
+const nodeTitle = i => `${names[i]} = ${tape.data[i]}, ∇ ${tape.grad[i]}`;
+const viewOf = i => views.findLast(view => view.i === i);
+
+// The layout comes with the page, except for a large net, of which neurons.js draws the neurons and opens one.
+if (graph.places) {
+  for (const group of graph.groups) drawGroup(stage, ...group);
+  const drawn = graph.arrows[Symbol.iterator]();
+  tape.args.forEach((args, user) => args.forEach((arg, k) => {
+    if (Tape.isNode(arg)) drawArrow(stage, user, k, ...drawn.next().value);
+  }));
+  graph.places.forEach(([x, y], i) => drawBox(stage, i, x, y));
+  for (const {label} of links) if (label) stage.append(label);
 }
 
 // --- steps: each operation forward, the seed ∂J/∂J = 1, each edge backward ---
@@ -134,6 +151,7 @@ for (const part of [...nodes, ...arrows.flat().filter(Boolean)]) {
 const forward = tape.args.flatMap((args, i) => args.length ? [i] : []);
 const last = () => forward.length + 1 + tape.edges.length;
 let step = last(), playing = 0;
+let reveal = () => {}; // what makes sure that a value is drawn
 
 const present = () => {
   if (step === 0) return {kind: 'start', ids: []};
@@ -160,34 +178,30 @@ function gradients() {
 }
 
 function paint() {
+  const shown = present();
+  if (shown.ids.length && step !== last()) reveal(...(shown.edge ? [shown.edge.user, shown.edge.arg] : shown.ids));
   const {sum, seen, done} = gradients();
   const now = present(), finished = step === last();
   const current = new Set(finished ? [] : now.ids);
-  let largest = 0;
-  for (const x of [...tape.grad, ...tape.contribution]) {
-    const size = Math.abs(x);
-    if (size > largest && size < Infinity) largest = size;
+  const largest = largestSize(), reached = reachedBy();
+  for (const {i, g, data, grad, chip} of views) {
+    const known = !tape.args[i].length || i < reached, has = seen[i] || finished;
+    write(data, known ? short(tape.data[i]) : '?');
+    write(grad, has ? `∇ ${signed(sum[i])}` : '∇ not yet');
+    style(chip, `chip ${has ? tone(sum[i], largest).join('') : ''}`);
+    style(g, `value${known ? '' : ' wait'}${current.has(i) ? ' now' : ''}${tape.args[i].length ? '' : ' drag'}`);
   }
-  largest ||= 1;
-  const reached = step < forward.length ? forward[step] ?? Infinity : Infinity;
-  nodes.forEach((node, i) => {
-    const known = !tape.args[i].length || i < reached;
-    write(node.data, known ? short(tape.data[i]) : '?');
-    const has = seen[i] || finished;
-    write(node.grad, has ? `∇ ${signed(sum[i])}` : '∇ not yet');
-    style(node.chip, 'chip ' + (has ? tone(sum[i], largest).join('').replace(/0$/, '') : ''));
-    style(node.g, `value${known ? '' : ' wait'}${current.has(i) ? ' now' : ''}${tape.args[i].length ? '' : ' drag'}`);
-  });
-  tape.edges.forEach(({user, k}, e) => {
-    const arrow = arrows[user][k], local = tape.local[user][k];
-    const at = now.edge && !finished && now.e === e;
-    const [sign, width] = e < done ? tone(tape.contribution[e], largest) : ['none', 0];
-    style(arrow.g, `arrow ${sign} w${width}${local === null ? ' blocked' : ''}${at ? ' now' : ''}`);
-    if (arrow.label) {
-      write(arrow.text, user < reached && local !== null ? `×${short(local, 3)}` : '');
-      style(arrow.label, at ? 'local now' : 'local');
+  const carried = tape.args.map(() => []);
+  tape.edges.forEach(({user, k}, e) => carried[user][k] = e);
+  for (const {user, k, g, label, text} of links) {
+    const e = carried[user][k], at = now.edge && !finished && now.e === e;
+    const [sign, width = 0] = e < done ? tone(tape.contribution[e], largest) : ['none', 0];
+    style(g, `arrow ${sign} w${width}${e === undefined ? ' blocked' : ''}${at ? ' now' : ''}`);
+    if (label) {
+      write(text, user < reached && e !== undefined ? `×${short(tape.local[user][k], 3)}` : '');
+      style(label, at ? 'local now' : 'local');
     }
-  });
+  }
   $('scrub').max = last();
   $('scrub').value = step;
   $('scrub').setAttribute('aria-valuetext', $('where').value = where());
@@ -195,6 +209,17 @@ function paint() {
   for (const refresh of panels) refresh(sum, seen);
   remember();
 }
+// The gradient or contribution that has the deepest colour.
+function largestSize() {
+  let largest = 0;
+  for (const x of [...tape.grad, ...tape.contribution]) {
+    const size = Math.abs(x);
+    if (size > largest && size < Infinity) largest = size;
+  }
+  return largest || 1;
+}
+// The first operation that is still to come.
+const reachedBy = () => step < forward.length ? forward[step] : Infinity;
 const panels = [];
 
 function where() {
@@ -228,13 +253,13 @@ const start = () => [
   muted('Press → for a step, space to play.'),
 ];
 const operation = ({node}) => {
-  const locals = tape.args[node].flatMap((arg, k) => Tape.isNode(arg) && tape.local[node][k] !== null ? [[arg, k]] : []);
+  const locals = tape.args[node].flatMap((arg, k) => Tape.isNode(arg) && tape.local[node][k] != null ? [[arg, k]] : []);
   return [
     html('h2', {}, `Forward: ${names[node]}`),
     line(`${graph.labels[node] ? `${names[node]} = ` : ''}${written(node, i => names[i])}`),
     line(`= ${written(node, i => parenthesised(tape.data[i]))} = `, figure(tape.data[node])),
-    muted('local derivatives, kept for the way back: ' + locals.map(([arg, k]) =>
-      `∂/∂${names[arg]} = ${short(tape.local[node][k], 6)}`).join(', ')),
+    muted('local derivatives, kept for the way back:', html('br'), ...locals.flatMap(([arg, k]) =>
+      [`∂/∂${names[arg]}${localFormula(node, k)} = ${short(tape.local[node][k], 6)}`, html('br')])),
   ];
 };
 const seed = () => [
@@ -247,6 +272,7 @@ const edge = ({e, edge: {user, k, arg, n, of}}) => {
   return [
     html('h2', {}, `Backward: from ${names[user]} to ${names[arg]}`),
     formula(fraction(J, names[arg]), sign('+='), fraction(J, names[user]), sign('×'), fraction(names[user], names[arg])),
+    muted(`∂${names[user]}/∂${names[arg]}${localFormula(user, k)} = ${short(tape.local[user][k], 6)}`),
     line('upstream ', figure(tape.upstream[e]), ' × local ', figure(tape.local[user][k]), ' = ', figure(contribution)),
     line(short(before, 6), ' + ', parenthesised(contribution), ' = ', figure(after)),
     muted(`contribution ${n} of ${of} to ∂${J}/∂${names[arg]}${n === of ? ', which is now complete' : ''}`),
@@ -254,10 +280,15 @@ const edge = ({e, edge: {user, k, arg, n, of}}) => {
 };
 const parenthesised = x => x < 0 ? `(${short(x, 6)})` : short(x, 6);
 
-// The operation that made a value, by the template of its row.
-function written(node, of) {
-  return graph.templates[graph.template[node]].replace(/([[(,] ?)?\{(\d+)\}/g, (_, before, k) =>
-    before === undefined ? of(tape.args[node][k]) : before + of(tape.args[node][k]).replace(/^\((.*)\)$/, '$1'));
+// A template of the row, {0} × {2} + ..., with the operands written as `of` says; {y} is the value itself.
+const filled = (template, node, of) => template.replace(/([[(,] ?)?\{(\w+)\}/g, (_, before = '', k) => {
+  const text = of(k === 'y' ? node : tape.args[node][k]);
+  return before + (before ? text.replace(/^\((.*)\)$/, '$1') : text);
+});
+const written = (node, of) => filled(graph.templates[graph.template[node]][0], node, of);
+function localFormula(node, k) {
+  const template = graph.templates[graph.template[node]][1][k];
+  return template ? ` = ${filled(template, node, i => names[i])}` : '';
 }
 
 // --- values that can be changed ---
@@ -307,20 +338,29 @@ for (const i of [...leaves].sort((a, b) => boxes[a][0] - boxes[b][0] || collator
   number.onchange = () => change(i, number.value === '' ? NaN : +number.value);
   rows.set(i, {slider, number, output, span});
   if (!folds.has(fold)) {
-    folds.set(fold, html('details', folds.size < 2 ? {open: ''} : {}, html('summary', {}, fold || 'leaves')));
+    folds.set(fold, html('details', {}, html('summary', {}, fold || 'leaves')));
     $('leaves').append(folds.get(fold));
   }
-  folds.get(fold).append(html('div', {class: 'leaf'}, html('label', {for: `s${i}`}, names[i]), slider, number, output));
+  folds.get(fold).append(html('div', {class: 'leaf', 'data-leaf': i}, html('label', {for: `s${i}`}, names[i]), slider, number, output));
 }
-panels.push(() => {
-  for (const [i, {slider, number, output}] of rows) {
-    if (!output.closest('details').open) continue;
-    if (document.activeElement !== slider) slider.value = tape.data[i];
-    if (document.activeElement !== number) number.value = +tape.data[i].toPrecision(7);
-    output.value = `gradient ${short(tape.grad[i], 6)}, finite difference ${short(difference(i), 6)}`;
-  }
-});
-for (const fold of folds.values()) fold.addEventListener('toggle', () => paint());
+for (const fold of folds.values()) {
+  fold.open = document.querySelectorAll('[open] .leaf').length + fold.children.length <= 14;
+}
+// A finite difference is two runs of the graph: only those are computed that can be seen.
+const seenRows = new Set();
+function showLeaf(i) {
+  const {slider, number, output} = rows.get(i);
+  if (document.activeElement !== slider) slider.value = tape.data[i];
+  if (document.activeElement !== number) number.value = +tape.data[i].toPrecision(7);
+  output.value = `gradient ${short(tape.grad[i], 6)}, finite difference ${short(difference(i), 6)}`;
+}
+const watcher = new IntersectionObserver(entries => entries.forEach(({target, isIntersecting}) => {
+  const i = +target.dataset.leaf;
+  if (isIntersecting) seenRows.add(i), showLeaf(i);
+  else seenRows.delete(i);
+}));
+for (const row of document.querySelectorAll('.leaf')) watcher.observe(row);
+panels.push(() => seenRows.forEach(showLeaf));
 if (!tape.editable) {
   for (const control of document.querySelectorAll('aside input, aside button')) control.disabled = true;
   $('change').prepend(html('p', {}, `Nothing can be changed here: ${tape.reason}.`));
@@ -366,25 +406,19 @@ if (graph.net) {
           short(deltas[l][i], 6), known(z) ? gap(sum[z], deltas[l][i]) : ''])));
     });
     $('deltas').replaceChildren(...tables.reverse());
-    const l = +$('layer').value, {W, b, x} = graph.net[l];
-    const weights = W.flatMap((row, i) => row.map((w, j) => [w, read(x[j]) * deltas[l][i]]));
-    const biases = b.map((b, i) => [b, deltas[l][i]]);
+    const [l, i] = $('unit').value.split(',').map(Number), {W, b, x} = graph.net[l];
+    const weights = W[i].map((w, j) => [w, read(x[j]) * deltas[l][i]]);
     $('outer').replaceChildren(table('E7: ∂J/∂W = δ aᵀ, ∂J/∂b = δ', ['parameter', 'engine', 'closed form', 'difference'],
-      [...weights, ...biases].map(([p, closed]) => row([names[p], known(p) ? short(sum[p], 6) : 'not yet', short(closed, 6),
+      [...weights, [b[i], deltas[l][i]]].map(([p, closed]) => row([names[p], known(p) ? short(sum[p], 6) : 'not yet', short(closed, 6),
         known(p) ? gap(sum[p], closed) : '']))));
   });
-  graph.net.forEach((_, l) => $('layer').append(html('option', {value: l}, `into layer ${l + 2}`)));
-  $('layer').onchange = paint;
+  graph.net.forEach(({z}, l) => z.forEach((z, i) => $('unit').append(html('option', {value: `${l},${i}`}, names[z]))));
+  $('unit').onchange = paint;
 }
 
 // --- the camera ---
 
 const still = matchMedia('(prefers-reduced-motion: reduce)');
-const whole = (() => {
-  const ends = boxes.map(([, x, y, width]) => [x - width / 2, y - HEIGHT / 2, x + width / 2, y + HEIGHT / 2]);
-  for (const [, , x, y, width, height] of graph.groups) ends.push([x, y, x + width, y + height]);
-  return extent(ends);
-})();
 let camera = {x: 0, y: 0, zoom: 1}, follow = true, moving = 0;
 
 function extentOfStage() {
@@ -417,19 +451,20 @@ function frameOf({left, top, right, bottom}, least, most) {
   const zoom = Math.min(width / (right - left + 40), height / (bottom - top + 40));
   return {x: (left + right) / 2, y: (top + bottom) / 2, zoom: Math.max(least, Math.min(most, zoom))};
 }
-const fit = smooth => aim(frameOf(whole, 0.01, 1.6), smooth);
+const everything = () => frameOf(extent([
+  ...views.map(view => view.ends), ...graph.groups.map(([, , x, y, width, height]) => [x, y, x + width, y + height]),
+]), 0.01, 1.6);
 
 // The present step and its neighbours, as large as they can be and never too small to read.
 function look(smooth = true) {
   if (!follow) return;
-  const {ids, node} = present();
-  const all = frameOf(whole, 0.01, 1.6);
+  const {ids, node} = present(), all = everything();
   if (!ids.length || step === last() || all.zoom > 1.2) return aim(all, smooth);
-  const ends = ids.map(i => boxes[i]).map(([, x, y, width]) => [x - width / 2, y - 30, x + width / 2, y + 30]);
-  const to = frameOf(extent(ends), 1.1, 1.6), [, x, y] = boxes[node];
-  const fits = extent(ends), [width, height] = extentOfStage().map(length => length / to.zoom);
-  if (fits.right - fits.left > width) to.x = x;
-  if (fits.bottom - fits.top > height) to.y = y;
+  const frame = extent(ids.flatMap(i => viewOf(i)?.ends ? [viewOf(i).ends] : []));
+  const to = frameOf(frame, 1.1, 1.6), [width, height] = extentOfStage().map(length => length / to.zoom);
+  const [left, top, right, bottom] = viewOf(node).ends;
+  if (frame.right - frame.left > width) to.x = (left + right) / 2;
+  if (frame.bottom - frame.top > height) to.y = (top + bottom) / 2;
   aim(to, smooth);
 }
 function move(dx, dy) {
@@ -454,8 +489,9 @@ stage.addEventListener('wheel', event => {
   zoom(Math.exp(-event.deltaY / 500), event.clientX - left, event.clientY - top);
 }, {passive: false});
 stage.addEventListener('pointerdown', event => {
+  if (event.target.closest('[data-neuron]')) return;
   stage.setPointerCapture(event.pointerId);
-  const leaf = leaves.find(i => nodes[i].g.contains(event.target));
+  const leaf = leaves.find(i => views.some(view => view.i === i && view.g.contains(event.target)));
   const x0 = tape.data[leaf], y0 = event.clientY;
   stage.onpointermove = ({movementX, movementY, clientY}) => {
     if (leaf === undefined) move(-movementX, -movementY);
@@ -485,14 +521,19 @@ const isDark = () => (document.documentElement.style.colorScheme
   || (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light')) === 'dark';
 let focused = root;
 function focusNode(i) {
-  nodes[focused].g.setAttribute('tabindex', -1);
+  viewOf(focused)?.g.setAttribute('tabindex', -1);
   focused = Math.max(0, Math.min(root, i));
-  const {g} = nodes[focused];
-  g.setAttribute('tabindex', 0);
-  g.setAttribute('aria-label', nodeTitle(focused));
+  reveal(focused);
+  const {g, ends: [left, top, right, bottom]} = focusable();
   g.focus();
-  const [, x, y] = boxes[focused];
-  aim({x, y, zoom: Math.max(camera.zoom, 1)}, true);
+  aim({x: (left + right) / 2, y: (top + bottom) / 2, zoom: Math.max(camera.zoom, 1)}, true);
+}
+// One stop of the tab key is the graph: the focused value.
+function focusable() {
+  const view = viewOf(focused);
+  view.g.setAttribute('tabindex', 0);
+  view.g.setAttribute('aria-label', nodeTitle(focused));
+  return view;
 }
 
 const controls = {
@@ -503,7 +544,7 @@ const controls = {
   },
   fit: () => {
     setFollow(false);
-    fit(true);
+    aim(everything(), true);
   },
   closer: () => zoom(1.25), farther: () => zoom(0.8),
   theme: () => {
@@ -525,7 +566,8 @@ addEventListener('keydown', event => {
   const {key, target} = event;
   if (event.ctrlKey || event.metaKey || event.altKey || $('help').open || target.matches('input')) return;
   if (target.matches('button') && (key === ' ' || key === 'Enter')) return;
-  if (key === 'Enter') rows.get(focused)?.number.focus();
+  if (key === 'Enter' && target.onclick) target.onclick();
+  else if (key === 'Enter') rows.get(focused)?.number.focus();
   else if (event.shiftKey && shifted[key]) move(...shifted[key]);
   else if (keys[key]) keys[key]();
   else return;
@@ -544,8 +586,8 @@ function remember() {
     history.replaceState(null, '', `#${parts.join('&')}`);
   }, 150);
 }
-function restore() {
-  const state = new URLSearchParams(location.hash.slice(1));
+function restore(fragment) {
+  const state = new URLSearchParams(fragment.slice(1));
   if (tape.editable) leaves.forEach((i, k) => tape.set(i, recorded[k]));
   for (const part of (state.get('set') ?? '').split(',')) {
     const [i, x] = part.split(':').map(Number);
@@ -558,8 +600,6 @@ function restore() {
   paint();
   look(false);
 }
-addEventListener('hashchange', restore);
-addEventListener('beforeprint', () => aim(frameOf(whole, 0.01, 1.6), false));
+addEventListener('hashchange', ({newURL}) => restore(new URL(newURL).hash));
+addEventListener('beforeprint', () => aim(everything(), false));
 
-nodes[root].g.setAttribute('tabindex', 0);
-nodes[root].g.setAttribute('aria-label', nodeTitle(root));

@@ -1,8 +1,13 @@
-// The parts of the page are compressed; the developer tools show them as they were written.
+// The page's parts are compressed: code, style sheet and numbers of a small graph are 50 kB and make a file of 22 kB.
 (async () => {
-  const bytes = Uint8Array.from(atob(document.getElementById('parts').textContent), c => c.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('deflate'));
-  const [style, script, data] = await new Response(stream).json();
+  const {textContent: text, dataset: {digits, bytes}} = document.getElementById('parts');
+  const packed = new DataView(new ArrayBuffer(text.length / 5 * 4));
+  for (let i = 0; i < text.length; i += 5) {
+    packed.setUint32(i / 5 * 4, [...text.slice(i, i + 5)].reduce((n, digit) => 85 * n + digits.indexOf(digit), 0));
+  }
+  const stream = new Blob([packed.buffer.slice(0, bytes)]).stream().pipeThrough(new DecompressionStream('deflate'));
+  const [body, style, script, data] = await new Response(stream).json();
+  document.body.insertAdjacentHTML('afterbegin', body);
   for (const [tag, attributes, textContent] of [
     ['style', {}, style], ['script', {type: 'application/json', id: 'data'}, data], ['script', {}, script],
   ]) document.head.append(Object.assign(document.createElement(tag), attributes, {textContent}));

@@ -1,3 +1,4 @@
 
-restore();
+restore(location.hash);
+focusable();
 document.body.dataset.ready = '';
