@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from pathlib import Path
 
-from tinygrad_sq import MLP, Value, animate, half_squared_error, scope, to_svg
+from tinygrad_sq import MLP, Parameter, Value, animate, dot, gradient, half_squared_error, scope, softmax, to_svg
+from tinygrad_sq.graph import topological_order
+from tinygrad_sq.nn import Module
 from tinygrad_sq.saving import write
+from tinygrad_sq.table import half_square
 
 IMG = Path(__file__).parent / "img"
 
@@ -37,7 +42,59 @@ def net(*x: float, hidden: int) -> Value:
     return J
 
 
+def sample(sizes: list[int]) -> Value:
+    """J of one sample for a net of these sizes, the inputs first, after backward."""
+    n_in, *layers = sizes
+    model = MLP(n_in, layers, "tanh", "tanh", seed=3, init="glorot")
+    h = model(inputs(*(math.sin(1.0 + 2.0 * j) for j in range(n_in))))
+    with scope("target"):
+        y = [Value(math.cos(i), f"y[{i}]") for i in range(layers[-1])]
+    with scope("loss"):
+        J: Value = half_squared_error(h, y if len(y) > 1 else y[0])
+    J.label = "J"
+    J.backward()
+    return J
+
+
+def attention() -> Value:
+    """A query looks at three values with two heads: scopes of one's own are boxes too."""
+    x = inputs(0.8, -0.5, 0.3)
+    with scope("attention"):
+        heads = []
+        for k in range(2):
+            with scope(f"head {k}"):
+                q = [Parameter(math.sin(1.0 + j + 3.0 * k), f"q{k}[{j}]") for j in range(3)]
+                heads.append(dot(softmax([a * b for a, b in zip(q, x)]), x))
+        with scope("mix"):
+            y = dot(heads, [Parameter(0.9, "m[0]"), Parameter(-0.7, "m[1]")])
+    with scope("loss"):
+        J: Value = half_square(y - 0.5)
+    J.label = "J"
+    J.backward()
+    return J
+
+
+def residual() -> str:
+    """δ of a hidden unit as `gradient` gives it, of the δ of the two units in the next layer: E6."""
+    J = sample([2, 2, 2])
+    z2, *z3 = [v for v in topological_order(J) if v.label in ("z2[0]", "z3[0]", "z3[1]")]
+    delta, *deltas = gradient(J, [z2, *z3])
+    return to_svg(delta, given=[z2, *deltas])
+
+
+# file: what, and the level of detail
+PICTURES: dict[str, tuple[Callable[[], Value | Module], str]] = {
+    "neuron": (neuron, "auto"),
+    "net": (lambda: net(0.8, -0.5, hidden=3), "value"),
+    "neurons": (lambda: sample([3, 5, 4, 1]), "neuron"),
+    "wide": (lambda: sample([784, 128, 10]), "auto"),
+    "layers": (lambda: sample([784, 128, 10]), "layer"),
+    "attention": (attention, "neuron"),
+    "mlp": (lambda: MLP(2, [3, 1], "tanh", seed=3, init="glorot"), "auto"),
+}
+
 if __name__ == "__main__":
-    for name, root in (("neuron", neuron()), ("net", net(0.8, -0.5, hidden=3))):
-        write(str(IMG / f"{name}.svg"), to_svg(root))
+    for name, (make, detail) in PICTURES.items():
+        write(str(IMG / f"{name}.svg"), to_svg(make(), detail=detail))
+    write(str(IMG / "e6.svg"), residual())
     animate(net(0.8, hidden=2), IMG / "backward.svg")

@@ -88,6 +88,10 @@ TESTS = {
             "test_formula_templates",
         )
     ],
+    "study/collapse": ["test_detail.py"],
+    "study/overview": ["test_detail.py"],
+    "study/structure": ["test_detail.py"],
+    "study/picture": ["test_draw.py", "test_detail.py"],
     "study/explain": ["test_explain.py"],
     "study/paths": ["test_paths.py"],
     "study/delta_view": ["test_delta_view.py"],

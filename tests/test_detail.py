@@ -560,6 +560,22 @@ def test_e6_is_visible() -> None:
         assert arrow.local == f"×{short(model.layers[1].neurons[j].w[0].data, 3)}"
 
 
+def test_given_values_are_leaves() -> None:
+    """E6 alone: δ of the next layer, the weights and z of the unit are given, and nothing of before is drawn."""
+    J = net(2, [2, 2])
+    z2, *z3 = [v for v in topological_order(J) if v.label in ("z2[0]", "z3[0]", "z3[1]")]
+    delta, *deltas = gradient(J, [z2, *z3])
+    pic = picture_of(delta, given=[z2, *deltas])
+    assert {box.glyph for box in pic.boxes if box.role == "input"} == {"z2[0]", "∂J/∂z3[0]", "∂J/∂z3[1]"}
+    assert {box.glyph for box in pic.boxes if box.role == "parameter"} == {"W2[0,0]", "W2[1,0]"}
+    assert [box.name for box in pic.boxes if box.name] == ["∂J/∂a2[0]", "∂J/∂z2[0]"]
+    assert pic.boxes[-1].data == short(z2.grad)
+    assert z2.args  # the graph itself is as it was
+    assert picture_of(J, given=[Value(1.0)]) == picture_of(J)
+    assert "∂J/∂z3[1]" in to_svg(delta, given=deltas)
+    assert "y[0]" not in draw_dot(delta, given=deltas).source
+
+
 # --- nets before any sample ---
 
 

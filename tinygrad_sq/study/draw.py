@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Iterable
 from html import escape
 
 import graphviz
@@ -42,25 +43,47 @@ SHAPES = {
 }
 
 
-def to_svg(root: Value | Module, *, detail: str = "auto", rankdir: str = "LR", force: bool = False) -> str:
+def to_svg(
+    root: Value | Module,
+    *,
+    detail: str = "auto",
+    rankdir: str = "LR",
+    given: Iterable[Value] = (),
+    force: bool = False,
+) -> str:
     """The graph of `root` as one SVG file, light and dark, laid out by Graphviz; arguments and errors as `draw_dot`.
 
     Raises DotError if there is no Graphviz, or if it fails.
     """
-    pic = picture_of(root, detail, force)
+    pic = picture_of(root, detail, given, force)
     return svg.render(pic, layout(pic, rankdir))
 
 
-def picture_of(root: Value | Module, detail: str = "auto", force: bool = False) -> Picture:
+def picture_of(root: Value | Module, detail: str = "auto", given: Iterable[Value] = (), force: bool = False) -> Picture:
     """What the picture of a graph says; arguments and errors as `draw_dot`."""
     if detail not in DETAILS:
         raise ValueError(f"detail is one of {', '.join(map(repr, DETAILS))}, got {detail!r}")
     if isinstance(root, Module):
         return structure(root, 1 if detail == "layer" else 2)
-    order = topological_order(checked(root))
+    root = _cut(checked(root), set(given))
+    order = topological_order(root)
     if detail == "value" or (detail == "auto" and len(order) <= EVERY_VALUE):
         return picture(root, force)
     return overview(order, 1 if detail == "layer" else 2)
+
+
+def _cut(root: Value, given: set[Value]) -> Value:
+    """A copy of the graph in which the given values are leaves; the graph itself if there are none."""
+    if not given:
+        return root
+    copies: dict[Value | float, Value] = {}
+    for v in topological_order(root):
+        copies[v] = copy = object.__new__(type(v))
+        copy.data, copy.grad, copy.label, copy.scope = v.data, v.grad, v.label, v.scope
+        copy.op, copy.args, copy.partials = v.op, tuple([copies.get(arg, arg) for arg in v.args]), v.partials
+        if v in given:
+            copy.op, copy.args, copy.partials = None, (), ()
+    return copies[root]
 
 
 def layout(pic: Picture, rankdir: str) -> Layout:
@@ -79,7 +102,12 @@ def notebook_svg(root: Value | Module) -> str | None:
 
 
 def draw_dot(
-    root: Value | Module, *, detail: str = "auto", rankdir: str = "LR", force: bool = False
+    root: Value | Module,
+    *,
+    detail: str = "auto",
+    rankdir: str = "LR",
+    given: Iterable[Value] = (),
+    force: bool = False,
 ) -> graphviz.Digraph:
     """The graph of `root`: boxes for its values, edges for their operands with the local derivatives.
 
@@ -89,6 +117,7 @@ def draw_dot(
              "layer": one for the values under each scope of depth 1, with its sizes and the norms of its gradients
              "auto": "value" for up to 150 values, "neuron" for more
     rankdir  "LR": from left to right; "TB": from top to bottom
+    given    values drawn as if they were leaves: what they are made of is left out
     force    at detail="value", draw more than 3,000 values all the same
 
     At "neuron" and "layer" there are at most 64 boxes, however large the graph: of more than eight neurons (or layers,
@@ -100,7 +129,7 @@ def draw_dot(
     Its `.source` is DOT text, the same bytes for the same graph; it needs no Graphviz.
     Raises ValueError for another detail or rankdir, TooLargeError (a ValueError) for too large a graph.
     """
-    pic = picture_of(root, detail, force)
+    pic = picture_of(root, detail, given, force)
     return _digraph(pic, plan(pic), rankdir)
 
 
