@@ -376,6 +376,7 @@ def test_long_lists_are_cut() -> None:
     assert text.endswith("... and 3 more")
     assert "more" not in str(explain(dot(xs[:12], [1.0] * 12)))
     x = Value(1.0, "x")
+    assert str(explain(x * (1 / 3) + x * (1 / 7), x)).endswith("∂y/∂x = 0.142857 + 0.333333 = 0.4761904762")
     assert str(explain(dot([x] * 6, [1.0] * 6), x)).endswith("∂y/∂x = 1 + 1 + 1 + 1 + 1 + 1 = 6")
     assert str(explain(dot([x] * 7, [1.0] * 7), x)).endswith("∂y/∂x = 7, the sum of 7 contributions")
     y = Value(1.0, "y")

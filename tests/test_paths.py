@@ -151,6 +151,8 @@ def test_zeros_infinities_and_nan() -> None:
     y = x * 3.0 + x * 0.0 + x / zero + x * -5.0
     products = [path.product for path in paths(y, x)]
     assert products == [math.inf, -5.0, 3.0, 0.0]
+    p = paths(x * -0.0, x)
+    assert (repr(p.total), repr(p.gradient)) == ("0.0", "0.0")  # as a leaf's grad, to which -0.0 is added
     y = (x / zero) * 0.0 + x
     assert repr([path.product for path in paths(y, x)]) == "[nan, 1.0]"
 
