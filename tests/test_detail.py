@@ -12,6 +12,7 @@ import pytest
 from expressions import Expression
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from playwright.sync_api import Browser
 from processes import output_under_any_hash_seed
 from strategies import expressions
 from test_draw import net, texts
@@ -523,6 +524,27 @@ def test_all_are_drawn(graph: Callable[[], Value]) -> None:
         assert svg.count('<g class="arrow') == len(pic.arrows)
 
 
+OUTSIDE = """() => [...document.querySelectorAll("g.value")].flatMap(value => {
+    const box = value.querySelector(".outline").getBBox();
+    return [...value.querySelectorAll("text")].filter(text => {
+        const t = text.getBBox();
+        return t.x < box.x || t.x + t.width > box.x + box.width || t.y < box.y || t.y + t.height > box.y + box.height;
+    }).map(text => text.textContent);
+})"""
+
+
+@pytest.mark.xdist_group("browser")
+def test_text_lies_in_its_box(browser: Browser) -> None:
+    """As a browser measures it, with the fonts of this machine."""
+    pictures = [to_svg(graph(), detail=detail) for graph in GRAPHS for detail in ("neuron", "layer")]
+    pictures += [to_svg(net(2, [3, 1], backward=False), detail="neuron"), to_svg(MLP(12, [12, 2]))]
+    page = browser.new_page()
+    for svg in pictures:
+        page.set_content(svg)
+        assert page.evaluate(OUTSIDE) == []
+    page.close()
+
+
 def test_same_bytes_in_every_process() -> None:
     """The graph alone decides the picture, whatever PYTHONHASHSEED is."""
     tests = str(Path(__file__).parent)
@@ -616,6 +638,8 @@ def test_structure_of_wide_nets() -> None:
     between = model.layers[0].neurons[4:11]
     size = math.sqrt(sum(w.data**2 for neuron in between for w in neuron.w))
     assert cells(box) == ["neuron 4 … neuron 10", "105 parameters", f"|W| = {short(size)}", "|b| = 0"]
+    assert pic.boxes[-1].tooltip.count("\n") == 14
+    assert pic.boxes[-1].tooltip.endswith("\n…")
     (inputs,) = [box for box in pic.boxes if box.glyph == "… 9 more"]
     assert cells(inputs) == ["x[4] … x[12]"]
     (arrow,) = [a for a in pic.arrows if pic.boxes[a.tail] is inputs and pic.boxes[a.head].name == "z2[0]"]

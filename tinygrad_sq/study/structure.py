@@ -39,6 +39,7 @@ from tinygrad_sq.study.picture import (
 from tinygrad_sq.value import Value, scope
 
 NOTES = ("on an arrow: × weight", "its colour and width: the weight")
+LISTED = 12  # parameters of a neuron, in its tooltip
 SEVERAL = "grey: several weights, as wide as their norm"
 
 
@@ -83,7 +84,8 @@ def _box(facts: Facts, largest: float) -> Box:
     biases = [p for p in parameters if p not in heavy]
     if len(biases) == 1 and facts.units[0].z.scope == (*part.scope, part.title):
         ((z, a),), (b,) = facts.units, biases
-        lines += [f"{p.label} = {p.data!r}" for p in parameters]
+        lines += [f"{p.label} = {p.data!r}" for p in parameters[:LISTED]]
+        lines += ["…"] * (len(parameters) > LISTED)
         rows = ((Cell(glyph_of(z), z.label),), (Cell(signed(b.data), b.label, tone(b.data, largest)),))
         return box("part", glyph_of(a), rows, part.scope, "\n".join(lines), GLYPH_SIZE)
     norms = _norm("|W|", weights, largest), _norm("|b|", biases, largest)
