@@ -11,6 +11,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from functools import partial, reduce
 from importlib.resources import files
 from typing import Any, TypeAlias
@@ -132,13 +133,11 @@ def numeric_core(*graphs: dict[str, Any]) -> str:
 
     Takes what `graph_json` gives, and the graphs' "tape" of what `trainer_json` gives.
     """
-    calls = dict.fromkeys(
-        (name, len(args)) for graph in graphs for name, args in zip(graph["ops"], graph["args"]) if name
-    )
+    nodes = (node for graph in graphs for node in zip(graph["ops"], graph["args"]))
     texts: dict[str, str] = {}
-    for name, n in calls:
-        if not _reason((row(name), n)):
-            texts |= _definitions((row(name), n))
+    for call in dict.fromkeys((row(name), len(args)) for name, args in nodes if name):
+        with suppress(TypeError):  # the graph has what the page shows instead
+            texts |= _definitions(call)
     lines = [texts[key] for key in sorted(texts)]
     core = (files("tinygrad_sq.study") / "core.js").read_text(encoding="utf-8")
     return "\n".join([f"{core}{{", "const {f, d, libm} = core;", *lines, "}", ""])
@@ -192,7 +191,7 @@ def _key(op: Op, n: int) -> str:
 
 def _member(of: str, op: Op, n: int) -> str:
     key = _key(op, n)
-    if key.isidentifier() and key.isascii():
+    if key.isidentifier():
         return f"{of}.{key}"
     return f"{of}[{json.dumps(key)}]".replace("<", r"\u003c")  # no name ends the page's <script>
 
