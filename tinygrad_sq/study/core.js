@@ -40,8 +40,8 @@ const core = (() => {
       return 2 / Math.sqrt(Math.PI) * sum;
     },
 
-    // The integral of e^-t² x / (t² + x²) by the trapezoidal rule, steps of 1/2, and its pole at t = ix: right to 7e-18
-    // (Chiarella and Reichel 1968).
+    // e^-x² / π times the integral of x e^-t² / (t² + x²), by the trapezoidal rule in steps of 1/2, less what the pole
+    // at t = ix adds to the sum: right to 7e-18 (Chiarella and Reichel 1968).
     erfc(x) {
       if (x < 0.5) return x <= -0.5 ? 2 - libm.erfc(-x) : 1 - libm.erf(x);
       if (x > 28) return 0;
