@@ -421,6 +421,24 @@ def test_results_of_a_scope() -> None:
     assert cells(boxes["source"])[0] == "gives 2"
 
 
+def test_taken_and_given_are_counted_over_all_parts() -> None:
+    """What a scope takes from several others, and gives to several others."""
+    sources = []
+    for name in ("a", "b"):
+        with scope(name):
+            sources.append(Value(0.5, name))
+    with scope("block"):
+        results = [tanh(v) * 2.0 for v in sources]
+    users = []
+    for name, v in zip("cd", results):
+        with scope(name):
+            users.append(tanh(v))
+    y = table.total(users)
+    y.backward()
+    boxes = {box.glyph: box for box in picture_of(y, "layer").boxes}
+    assert cells(boxes["block"])[0] == "2 → 2"
+
+
 def test_weights() -> None:
     """The parameters that multiply something are W; those that are added are not."""
     root = net(2, [2])
