@@ -87,7 +87,8 @@ TESTS = {
             "test_no_name_twice",
             "test_formula_templates",
         )
-    ],
+    ]
+    + ["test_formula.py::test_formula"],
     "study/collapse": ["test_detail.py"],
     "study/overview": ["test_detail.py"],
     "study/structure": ["test_detail.py"],
@@ -195,7 +196,8 @@ def _for_type_checkers(tree: ast.Module) -> list[tuple[tuple[int, int], tuple[in
     spans: list[Any] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
-            spans += [node.returns, *[d for d in node.decorator_list if ast.unparse(d) == "overload"]]
+            overloads = [d for d in node.decorator_list if ast.unparse(d) == "overload"]
+            spans += [node.returns, *[((d.lineno, 0), (d.lineno + 1, 0)) for d in overloads]]
             spans += [argument.annotation for argument in ast.walk(node.args) if isinstance(argument, ast.arg)]
         elif isinstance(node, ast.AnnAssign):
             spans.append(node.annotation)

@@ -101,6 +101,8 @@ a, b = Value(2.0, "a"), Value(-3.0, "b")
         (a**b**a, "a**b**a", "{a}^{{b}^{a}}"),
         ((a**b) ** a, "(a**b)**a", r"{\left({a}^{b}\right)}^{a}"),
         (exp(a) ** 2, "exp(a)**2", r"{\left(e^{a}\right)}^{2}"),
+        (table.tanh(a) ** 2, "tanh(a)**2", r"{\tanh\left(a\right)}^{2}"),
+        (table.tanh(a) * b, "tanh(a) * b", r"\tanh\left(a\right) \cdot b"),
         (table.gaussian(a) ** 2, "gaussian(a)**2", r"{\left(e^{-a^2}\right)}^{2}"),
         (table.square(a) ** 2, "(a**2)**2", r"{\left({a}^2\right)}^{2}"),
         (b ** table.square(a), "b**a**2", "{b}^{{a}^2}"),

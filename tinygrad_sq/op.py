@@ -93,20 +93,15 @@ class Op:
     ) -> None:
         if name in rows:
             raise ValueError(f"the table has a row {name!r} already")
-        slots = ", ".join(f"{{{i}}}" for i in range(arity)) if isinstance(arity, int) else ""
         self.name = name
         self.forward = forward
         self.partials = partials
         self.gradient = _gradient(partials)
         self.__doc__ = f"{name}: {doc}"
         self.symbol = symbol or name
-        self.text = text or (f"{name}({slots})" if slots else lambda *args: f"{name}({commas(*args)})")
+        self.text = text or (lambda *args: f"{name}({commas(*args)})")
         latex_name = name.replace("_", r"\_")
-        self.latex = latex or (
-            rf"\operatorname{{{{{latex_name}}}}}\left({slots}\right)"
-            if slots
-            else lambda *args: rf"\operatorname{{{latex_name}}}\left({commas(*args)}\right)"
-        )
+        self.latex = latex or (lambda *args: rf"\operatorname{{{latex_name}}}\left({commas(*args)}\right)")
         self.precedence = precedence
         self.latex_precedence = latex_precedence or precedence
         self.arity = arity
