@@ -51,14 +51,17 @@ def test_the_same_kernel_is_compiled_once(folder: Path, monkeypatch: pytest.Monk
 
 
 def test_another_kernel_is_another_file(folder: Path) -> None:
-    """The key is the code: type and number of samples at a time are in it, constants are not."""
+    """The key is the code: type, number of samples at a time and constants are in it, parameters are not."""
+    p = Value(2.0)
+    for p.data in 2.0, 3.0:
+        assert compile(lambda x: p * sin(x), params=[p])([1.0]) == pytest.approx(p.data * np.sin(1.0))
+    assert len(list(folder.iterdir())) == 1
     work()
     assert work(3.0) == pytest.approx([3.0 * np.sin(1.0), 3.0 * np.sin(2.0)])
-    assert len(list(folder.iterdir())) == 1
     compile(lambda x: sin(x) * 2.0, dtype="float32").each([1.0, 2.0])
     compile(lambda x: sin(x) * 2.0).each([1.0])
     compile(lambda x: sin(x) / 2.0).each([1.0, 2.0])
-    assert len(list(folder.iterdir())) == 4
+    assert len(list(folder.iterdir())) == 6
 
 
 @pytest.mark.parametrize(
@@ -191,7 +194,7 @@ def test_what_a_machine_may_lack(
 
 
 def test_a_function_of_which_there_is_no_vector_form(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is called for each sample of the block."""
+    """It is called for each sample of the block. (The terms of the gradient, of size 1, cancel.)"""
     host = native.machine()
     monkeypatch.setattr(host, "libm", lambda name, n, real="double": None)
     X = np.linspace(-2.0, 2.0, 70)
@@ -201,7 +204,7 @@ def test_a_function_of_which_there_is_no_vector_form(folder: Path, monkeypatch: 
         eager = tanh(v) * sin(v)
         eager.backward()
         assert close(y[k], eager.data)
-        assert close(d[k], v.grad)
+        assert close(d[k], v.grad, scale=1.0)
     del folder
 
 
@@ -211,7 +214,7 @@ def test_an_unsupported_processor() -> None:
     name = next(row.native for row in table.rows.values() if row.native == "exp")
     assert isinstance(name, str)
     found = native.machine().libm(name, 1)
-    assert found is None or found[1] in (4, 8)
+    assert found is None or found.startswith("_ZGV")
 
 
 # --- the IR ---

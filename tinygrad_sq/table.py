@@ -78,7 +78,7 @@ def _pow_native(x: Any, y: Any) -> Any:
 
 def _sech_native(x: Any) -> Any:
     e = exp(-abs(x))
-    return 2.0 * e / (1.0 + e * e)
+    return 2.0 * e * (1.0 / (1.0 + e * e))
 
 
 def _sigmoid_native(x: Any) -> Any:

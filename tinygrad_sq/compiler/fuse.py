@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 from tinygrad_sq.compiler.roll import ROW, Nest
+from tinygrad_sq.compiler.tape import is_instruction
 
 Span: TypeAlias = "tuple[int, int]"  # the first and the last place that may be meant
 
@@ -21,23 +22,45 @@ class Body(NamedTuple):
 
 
 def fuse(nests: Sequence[Nest], readers: Sequence[Nest], rows: int) -> list[Body]:
-    """The nests in order, of which no two have one place for their results; `readers` are all that may read these."""
+    """The nests as bodies: each in the first that has its loops and stands after what it reads.
+
+    But what only calls of functions read is computed where they are: LLVM sees then what functions of one argument
+    have in common. No two nests have one place for their results; `readers` are all that may read these.
+    """
     bodies: list[list[Nest]] = []
     for nest in nests:
-        if bodies and all(_fits(nest, other, rows) for other in bodies[-1]):
-            bodies[-1].append(nest)
-        else:
+        home = None
+        for body in reversed(bodies):
+            if all(_fits(nest, other, rows) for other in body):
+                home = body
+            if any(_reads(nest, other, rows) for other in body):
+                break
+        if home is None:
             bodies.append([nest])
-    return [
-        Body(body, [any(_reads(reader, nest, rows) for reader in readers if reader not in body) for nest in body])
-        for body in bodies
-    ]
+        else:
+            home.append(nest)
+    reading = {id(nest): {id(reader) for reader in readers if _reads(reader, nest, rows)} for nest in nests}
+    for body in reversed(bodies):
+        for nest in [nest for nest in reversed(body) if not calls([nest])]:
+            homes = [other for other in bodies if calls(other) and {*map(id, other)} >= reading[id(nest)] != set()]
+            if homes and homes[0] is not body and all(_fits(reader, nest, rows) for reader in homes[0]):
+                body.remove(nest)
+                homes[0].insert(0, nest)
+    return [Body(body, [not reading[id(nest)] <= {*map(id, body)} for nest in body]) for body in bodies if body]
+
+
+def calls(nests: Sequence[Nest]) -> bool:
+    """Whether they call functions, and are not made of instructions alone."""
+    return not all(is_instruction(nest.native) for nest in nests)
 
 
 def _fits(nest: Nest, other: Nest, rows: int) -> bool:
     """Whether it has the loops of the other, and reads of its results only those of the same round."""
     if nest.table or other.table:
         return False
+    for one, two in (nest, other), (other, nest):  # rounds of sums go together, and those of functions one by one
+        if not is_instruction(one.native) and not all(segment.single for segment in two.segments):
+            return False
     if [loop.rounds for loop in nest.loops] != [loop.rounds for loop in other.loops]:
         return False
     if any(_meet(span, _results(other)) for span in _terms(nest, rows)):
@@ -57,16 +80,17 @@ def _reads(nest: Nest, other: Nest, rows: int) -> bool:
 
 
 def _operands(nest: Nest) -> list[int]:
-    """Which of its places are those of rows that it reads once."""
-    return [k for k, space in enumerate(nest.spaces, 1) if space == ROW]
+    """Which of its places are those of rows of which it reads one a round."""
+    spaces = [*nest.spaces, *(s if segment.single else "" for segment in nest.segments for s in segment.spaces)]
+    return [k for k, space in enumerate(spaces, 1) if space == ROW]
 
 
 def _terms(nest: Nest, rows: int) -> list[Span]:
-    """The rows that its sums of products read."""
+    """The rows of which its sums of products read several a round."""
     spans = []
     for s, segment in enumerate(nest.segments):
         for side in (0, 1):
-            if segment.spaces[side] == ROW:
+            if segment.spaces[side] == ROW and not segment.single:
                 k = 1 + len(nest.spaces) + 2 * s + side
                 reach = (segment.terms - 1) * segment.strides[side]
                 first, last = _span(nest, k)

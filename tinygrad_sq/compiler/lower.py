@@ -16,16 +16,20 @@ and run(call) is the same with these eight, eight bytes each, behind the one poi
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, TypeAlias
 
-from tinygrad_sq.compiler.fuse import Body, fuse
-from tinygrad_sq.compiler.roll import ROW, Nest, Rolled, Segment
-from tinygrad_sq.compiler.tape import PRODUCTS
+import numpy as np
 
-# The vector function of libm for a name and a number of operands: its symbol and its lanes; None if there is none.
-Libm: TypeAlias = "Callable[[str, int], tuple[str, int] | None]"
+from tinygrad_sq.compiler import vector_math
+from tinygrad_sq.compiler.fuse import Body, calls, fuse
+from tinygrad_sq.compiler.roll import ROW, Nest, Rolled, Segment
+from tinygrad_sq.compiler.tape import PRODUCTS, is_instruction
+
+# The function of libm for vectors of one register, by its name and number of operands: its symbol, if there is one.
+Libm: TypeAlias = "Callable[[str, int], str | None]"
 
 
 class Target(NamedTuple):
@@ -118,7 +122,7 @@ class _Emitter:
 
     # --- addresses ---
 
-    def affine(self, start: str | int, terms: list[tuple[str, int]]) -> str:
+    def affine(self, start: str | int, terms: list[tuple[str, int | str]]) -> str:
         """start + Σ counter · stride."""
         value = str(start)
         for counter, stride in terms:
@@ -142,10 +146,21 @@ class _Emitter:
     def load(self, space: str, place: str, uniform: bool) -> str:
         if space == ROW:
             return self.new(f"load {self.vector}, ptr {self.row(place)}, align {self.size}")
-        return self.splat(self.new(f"load {self.real}, ptr {self.at('%scalars', place)}"), uniform)
-
-    def splat(self, scalar: str, uniform: bool) -> str:
+        number = int(place) - self.program.parameters if place.isdigit() else -1
+        if 0 <= number < len(self.program.constants):  # which tells LLVM more than its place
+            scalar = self.literal(self.program.constants[number])
+        else:
+            scalar = self.new(f"load {self.real}, ptr {self.at('%scalars', place)}")
         return scalar if uniform or self.width == 1 else self.all(scalar, self.real)
+
+    def constant(self, x: float) -> str:
+        """A vector with the number x in each lane."""
+        return self.all(self.literal(x), self.real)
+
+    def literal(self, x: float) -> str:
+        with np.errstate(over="ignore"):  # beyond float32 is inf
+            (bits,) = struct.unpack("<Q", struct.pack("<d", x if self.real == "double" else float(np.float32(x))))
+        return f"0x{bits:016X}"
 
     def all(self, x: str, kind: str = "i64") -> str:
         """A vector with x in each lane."""
@@ -172,12 +187,14 @@ class _Emitter:
             return self.new(f"select {truths} {truth}, {kind} {operands[1]}, {kind} {operands[2]}")
         if native.startswith("llvm."):
             return self.function(f"{native}.{'' if scalar else f'v{self.width}'}{self.suffix}", kind, operands)
-        if native in ("fadd", "fsub", "fmul", "fdiv", "fneg"):
+        if is_instruction(native):
             return self.new(f"{native} {kind} {', '.join(operands)}")
         if scalar:
             return self.function(self.scalar_name(native), kind, operands)
-        if (found := self.libm(native, len(operands))) is not None:
-            return self.pieces(*found, operands)
+        if native in vector_math.FUNCTIONS:
+            return vector_math.FUNCTIONS[native](self, *operands)
+        if found := self.libm(native, len(operands)):
+            return self.function(found, kind, operands)
         return self.each(native, operands)
 
     def scalar_name(self, native: str) -> str:
@@ -186,17 +203,6 @@ class _Emitter:
     def function(self, symbol: str, kind: str, operands: list[str]) -> str:
         self.declared.add(f"declare {kind} @{symbol}({', '.join([kind] * len(operands))})")
         return self.new(f"call {kind} @{symbol}({', '.join(f'{kind} {x}' for x in operands)})")
-
-    def pieces(self, symbol: str, lanes: int, operands: list[str]) -> str:
-        """A vector function of fewer lanes, on one piece after the other."""
-        parts = []
-        for start in range(0, self.width, lanes):
-            cut = [self.shuffle(x, x, self.width, range(start, start + lanes)) for x in operands]
-            parts.append(self.function(symbol, f"<{lanes} x {self.real}>", cut))
-        while len(parts) > 1:
-            parts = [self.shuffle(a, b, lanes, range(2 * lanes)) for a, b in zip(parts[::2], parts[1::2])]
-            lanes *= 2
-        return parts[0]
 
     def each(self, native: str, operands: list[str]) -> str:
         """A scalar function, lane by lane."""
@@ -224,7 +230,7 @@ class _Emitter:
             return
         lines, columns = (1, 1, *(loop.rounds for loop in nest.loops))[-2:]
         sums = nest.sink and not self.per_sample
-        together = self.sums if sums else max(1, self.sums * self.lanes // self.stride)
+        together = self.sums if sums else 1 if calls(body.nests) else max(1, self.sums * self.lanes // self.stride)
         width = min(columns, _COLUMNS, together)
         height = min(lines, together // width)
         width = min(columns, together // height)
@@ -256,18 +262,28 @@ class _Emitter:
 
     def rounds(self, body: Body, places: list[list[list[list[str]]]]) -> None:
         """Rounds of the innermost loops, line by line, given their places per nest: their results, for all samples."""
+        if body.nests[0].sink and not self.per_sample:
+            self.add_up(body.nests[0], places[0])
+        elif calls(body.nests) and self.stride > self.lanes:  # which are vectors of one register: see `Libm`
+            self.width = self.lanes
+            with self.loop(self.stride // self.lanes) as (piece, _, _):
+                self.shift = self.affine("0", [(piece, self.lanes)])
+                self.compute(body, places)
+            self.shift = "0"
+            self.width = self.stride
+        else:
+            self.compute(body, places)
+
+    def compute(self, body: Body, places: list[list[list[list[str]]]]) -> None:
         known: dict[tuple[str, str], str] = {}
         for nest, written, lines in zip(body.nests, body.written, places):
-            if nest.sink and not self.per_sample:
-                self.add_up(nest, lines)
-                continue
             results = [result for line in lines for result, *_ in line]
             operands = [operands for line in lines for _, *operands in line]
             for result, value in zip(results, self.values(nest, operands, known)):
                 if nest.uniform:
                     self.do(f"store {self.real} {value}, ptr {self.at('%scalars', result)}")
                 elif nest.sink:
-                    place = self.new(f"add i64 {self.new(f'mul i64 {result}, %padded')}, %sample")
+                    place = self.affine("%sample", [(result, "%padded"), (self.shift, 1)])
                     self.do(f"store {self.vector} {value}, ptr {self.at('%outputs', place)}, align {self.size}")
                 else:
                     known[ROW, result] = value
@@ -336,11 +352,13 @@ class _Emitter:
 
     def loads(self, nest: Nest, operands: list[list[str]], known: dict[tuple[str, str], str]) -> list[list[str]]:
         """The operands of some rounds outside segments; `known` are values by their places, and gets those loaded."""
-        for each in operands:
-            for at in zip(nest.spaces, each):
-                if at not in known:
-                    known[at] = self.load(*at, nest.uniform)
-        return [[known[at] for at in zip(nest.spaces, each)] for each in operands]
+        return [[self.known(known, at, nest.uniform) for at in zip(nest.spaces, each)] for each in operands]
+
+    def known(self, known: dict[tuple[str, str], str], at: tuple[str, str], uniform: bool) -> str:
+        """The value at a place, loaded if it is not among those known."""
+        if at not in known:
+            known[at] = self.load(*at, uniform)
+        return known[at]
 
     def values(self, nest: Nest, operands: list[list[str]], known: dict[tuple[str, str], str]) -> list[str]:
         """The results of some rounds."""
@@ -350,7 +368,11 @@ class _Emitter:
         totals = [bias for (bias,) in loaded]
         for k, segment in enumerate(nest.segments):
             starts = [(each[1 + 2 * k], each[2 + 2 * k]) for each in operands]
-            totals = self.products(segment, starts, totals, nest.uniform)
+            if segment.single:
+                pairs = [[self.known(known, at, nest.uniform) for at in zip(segment.spaces, pair)] for pair in starts]
+                totals = [self.call("llvm.fma", [*pair, t], nest.uniform) for pair, t in zip(pairs, totals)]
+            else:
+                totals = self.products(segment, starts, totals, nest.uniform)
         return totals
 
     def products(self, segment: Segment, starts: list[tuple[str, str]], totals: list[str], uniform: bool) -> list[str]:

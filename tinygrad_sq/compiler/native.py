@@ -40,14 +40,14 @@ class Machine:
         default = llvm.Target.from_default_triple()
         return default.create_target_machine(cpu=self.cpu, features=self.features, opt=2, jit=True)
 
-    def libm(self, name: str, operands: int, real: str = "double") -> tuple[str, int] | None:
-        """The vector function for `name`: its symbol and its lanes; None if the machine has none."""
+    def libm(self, name: str, operands: int, real: str = "double") -> str | None:
+        """The symbol of the function for `name` on vectors of one register; None if the machine has none."""
         if self.abi is None:
             return None
         letter, size = self.abi
         lanes = size // (8 if real == "double" else 4)
         symbol = f"_ZGV{letter}N{lanes}{'v' * operands}_{name}{'' if real == 'double' else 'f'}"
-        return (symbol, lanes) if llvm.address_of_symbol(symbol) else None
+        return symbol if llvm.address_of_symbol(symbol) else None
 
 
 @lru_cache(maxsize=1)

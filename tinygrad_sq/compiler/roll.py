@@ -32,6 +32,11 @@ class Segment(NamedTuple):
     strides: tuple[int, int]
     table: bool = False
 
+    @property
+    def single(self) -> bool:
+        """Whether it is one term, at a place of its own."""
+        return self.terms == 1 and not self.table
+
 
 class Loop(NamedTuple):
     """One dimension of a nest: how often, and by how much each place moves from one round to the next."""

@@ -164,3 +164,10 @@ class Tape:
 
 def _operand(x: Any) -> Operand:
     return x.index if isinstance(x, Term) else float(x)
+
+
+def is_instruction(native: str) -> bool:
+    """Whether a native spelling is one of LLVM's instructions or intrinsics, and not a function to call."""
+    return native in (PRODUCTS, "copy", "select", "fadd", "fsub", "fmul", "fdiv", "fneg") or native.startswith(
+        ("fcmp ", "llvm.")
+    )
