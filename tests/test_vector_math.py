@@ -16,7 +16,7 @@ ENDS = [0.0, -0.0, math.inf, -math.inf, math.nan, 709.78, 709.79, -708.4, -745.1
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize(("row", "ulps"), [(exp, 1.5), (tanh, 4.0)], ids=["exp", "tanh"])
 def test_within_a_few_ulp_everywhere(row: Op, ulps: float, dtype: str) -> None:
-    """Small, moderate and huge numbers, subnormal results, infinities and NaN; and results too large or small for any."""
+    """Small, moderate and huge numbers, subnormal results, infinities, NaN; and results too large or small for any."""
     rng = np.random.default_rng(0)
     spans = [rng.uniform(-size, size, 20_000) for size in (1.0, 30.0, 760.0)]
     near = [rng.normal(size=2_000) * 10.0**-k for k in (3, 9, 300)]
