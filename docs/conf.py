@@ -43,6 +43,7 @@ html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
+html_show_search_summary = False  # a summary is fetched, which no browser allows from disk
 html_use_index = html_domain_indices = False  # the reference is one page, and the search finds every name
 html_show_sphinx = False
 html_show_copyright = False

@@ -17,6 +17,7 @@ class Rows(SphinxDirective):
     """A table of all rows: the function, its derivatives by the engine, what it is."""
 
     def run(self) -> list[nodes.Node]:
+        self.env.note_reread()
         body = nodes.tbody("", *[self.row(op) for op in rows.values()])
         head = nodes.row("", *[cell(nodes.Text(title)) for title in ("name", "value", "derivatives", "what it is")])
         group = nodes.tgroup("", *[nodes.colspec(colwidth=w) for w in (14, 26, 36, 24)], nodes.thead("", head), body)

@@ -73,6 +73,7 @@ class Shown(SphinxDirective):
     option_spec: ClassVar = {"fit": directives.flag}  # shrunk to the page, however small its text gets
 
     def run(self) -> list[nodes.Node]:
+        self.env.note_reread()  # the package may have changed where the page has not
         caption = nodes.caption("", "", *self.parse_inline(" ".join(self.content), lineno=self.lineno)[0])
         figure = nodes.figure(
             "", nodes.raw("", self.html(self.value(), caption.astext()), format="html"), classes=["shown"]
