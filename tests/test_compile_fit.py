@@ -11,7 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinygrad_sq import MLP, SGD, Adam, AdamW, Value, compile, cross_entropy, fit, half_squared_error
+from tinygrad_sq import (
+    MLP,
+    SGD,
+    Adam,
+    AdamW,
+    Value,
+    compile,
+    cross_entropy,
+    detect_anomaly,
+    fit,
+    half_squared_error,
+    log,
+    sqrt,
+)
 from tinygrad_sq.compiler.training import Training
 from tinygrad_sq.optim import Optimizer
 
@@ -106,10 +119,46 @@ def test_a_step_is_taken_in_whole_or_not_at_all() -> None:
 
 
 def test_compiled_classes() -> None:
-    """A loss that needs the class itself cannot be compiled, and says so."""
-    model = MLP(2, [3, 3], seed=1)
-    with pytest.raises(TypeError):
-        fit(model, X, [0] * len(X), loss=cross_entropy, compiled=True, epochs=1)
+    """Classes by their numbers train as they do in the eager loop; one that is none leaves the finite numbers."""
+    classes = [k % 3 for k in range(len(X))]
+    models = [MLP(2, [3, 3], "tanh", seed=1) for _ in range(2)]
+    for model, compiled in zip(models, (False, True)):
+        model.fit(X, classes, loss=cross_entropy, batch_size=8, epochs=3, shuffle=False, compiled=compiled)
+    eager, native = [[p.data for p in model.parameters()] for model in models]
+    assert native == pytest.approx(eager, rel=1e-9, abs=1e-12)
+    with pytest.raises(FloatingPointError):
+        models[1].fit(X, [3] * len(X), loss=cross_entropy, epochs=1, compiled=True)
+    assert [p.data for p in models[1].parameters()] == native
+
+
+def test_without_a_shuffle_batches_are_in_order() -> None:
+    """The first batch has the first samples, which decide of the first cost alone."""
+    models = [MLP(2, [3, 1], seed=2) for _ in range(2)]
+    costs = [
+        model.fit(
+            X, Y, optimizer=SGD(model.parameters(), 1e-9), batch_size=n, epochs=1, shuffle=False, compiled=True
+        ).cost
+        for model, n in zip(models, (8, 37))
+    ]
+    assert costs[0] == pytest.approx(costs[1], rel=1e-6)
+    assert fit(models[0], X[:8], Y[:8], epochs=1, shuffle=False).cost[0] != costs[0][0]
+
+
+def test_anomalies_in_compiled_code() -> None:
+    """Under detect_anomaly, inputs that are not finite are refused, and a result that is not is traced to its op."""
+    w = Value(1.0, "w")
+    program = compile(lambda x: log(w * x) + sqrt(x), params=[w])
+    assert np.isnan(program([-1.0, 1.0]))
+    with detect_anomaly():
+        assert np.isfinite(program.value_and_grad([1.0, 2.0])[0])
+        with pytest.raises(FloatingPointError, match=r"argument 1 is nan at \[1\]: expected finite numbers"):
+            program([1.0, float("nan")])
+        with pytest.raises(FloatingPointError, match=r"log of \(mul = -1.0\) is nan, at .*test_compile_fit.py"):
+            program([1.0, -1.0])
+        with pytest.raises(FloatingPointError, match="log of"):
+            program.each([2.0, -1.0])
+        with pytest.raises(FloatingPointError, match="gradient of"):
+            compile(lambda x: sqrt(w - x), params=[w]).value_and_grad([0.5, 1.0])
 
 
 def trained(threads: int, orders: list[list[int]]) -> tuple[list[float], list[float]]:

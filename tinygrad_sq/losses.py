@@ -8,7 +8,7 @@ from operator import index as as_index
 from typing import Any
 
 from tinygrad_sq.nn import Module
-from tinygrad_sq.table import dot, half_square, logsumexp, number, relu, softplus, total
+from tinygrad_sq.table import dot, equal, half_square, log, logsumexp, number, relu, softplus, total, where
 from tinygrad_sq.value import Value
 
 
@@ -29,9 +29,14 @@ def cross_entropy(logits: Sequence[Any], index: int) -> Any:
     Written with differences, so that neither the loss of a sure net nor its gradient cancels.
     Raises ValueError for fewer than two logits and for a class that is not one of 0, 1, ..., len(logits) − 1.
     """
-    z, k = _list(logits), as_index(index)
+    z = _list(logits)
     if len(z) < 2:
         raise ValueError(f"expected two logits or more, got {len(z)}: for one there is binary_cross_entropy")
+    if isinstance(index, Value) and index.traced:  # compiled, the class of any sample; of one that is none, -inf
+        right = [equal(index, j) for j in range(len(z))]
+        z_k = dot(right, z, log(total(right)))
+        return logsumexp([where(is_k, 0.0, z_j - z_k) for is_k, z_j in zip(right, z)])
+    k = as_index(index)
     if not 0 <= k < len(z):
         raise ValueError(f"expected a class from 0 to {len(z) - 1}, one for each logit, got {k}")
     return logsumexp([0.0 if j == k else z_j - z[k] for j, z_j in enumerate(z)])

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import chain, pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinygrad_sq.table import Op, dot, number, row
 from tinygrad_sq.value import Value, record, scope
+
+if TYPE_CHECKING:
+    from tinygrad_sq.train import History
 
 # Weights are drawn uniformly from (-r, r), and this is r for a layer of n_out units with n_in inputs each. Uniform and
 # not normal, since sqrt is the only function in it: a seed gives the same bits on every machine.
@@ -43,6 +46,12 @@ class Module:
         """Set every parameter's gradient to 0, before the next backward adds to it."""
         for p in self.parameters():
             p.grad = 0.0
+
+    def fit(self, X: Collection[Any], Y: Collection[Any], **how: Any) -> History:
+        """`fit` of this model, on the samples (X, Y)."""
+        from tinygrad_sq.train import fit
+
+        return fit(self, X, Y, **how)
 
 
 def _repr_svg_(model: Module) -> str | None:

@@ -55,6 +55,7 @@ def fit(
     epochs: int = 100,
     batch_size: int | None = None,
     seed: int = 0,
+    shuffle: bool = True,
     validation: tuple[Collection[Any], Collection[Any]] | None = None,
     progress: bool = False,
     compiled: bool = False,
@@ -63,8 +64,8 @@ def fit(
 
     loss, lam    as for `cost`
     optimizer    by default Adam(model.parameters(), lr=0.01)
-    batch_size   a step for each batch of so many samples, and one for the remainder, after a shuffle by `seed` in each
-                 epoch. None: one step an epoch, over all samples
+    batch_size   a step for each batch of so many samples, and one for the remainder. None: one step an epoch, over all
+    seed         of the order of the samples, another one in each epoch; shuffle=False: theirs
     validation   further samples (X, Y), only to be watched
     progress     show a line on stderr, if that is a terminal
     compiled     take the steps in native code: the same numbers to rounding. The loss must then be one of Values, with
@@ -90,6 +91,7 @@ def fit(
             lam=lam,
             weights=model.weights() if lam else (),
             seed=seed,
+            shuffle=shuffle,
             validation=_columns(watched) if watched else None,
             progress=progress,
         )
@@ -106,7 +108,8 @@ def fit(
         with no_grad():
             return _cost(model, watched, loss, lam=0.0).data
 
-    return run_epochs(run, len(samples), epochs, batch_size, seed, watch if watched else None, progress)
+    draw = random.Random(seed).random if shuffle else None
+    return run_epochs(run, len(samples), epochs, batch_size, draw, watch if watched else None, progress)
 
 
 def run_epochs(
@@ -114,12 +117,12 @@ def run_epochs(
     samples: int,
     epochs: int,
     batch_size: int | None,
-    seed: int,
+    draw: Callable[[], float] | None,
     watch: Callable[[], float] | None,
     progress: bool,
 ) -> History:
     """The loop of `fit`: `run(orders, size, done)` goes over the samples in each of these orders, in batches of that
-    size, and calls done(J) after each; `watch` follows each epoch.
+    size, and calls done(J) after each; `watch` follows each epoch. The orders are by the numbers that `draw` gives.
 
     Epochs that take no time are run several at once, for 50 ms or so, after which there is progress and Ctrl-C.
     """
@@ -127,14 +130,13 @@ def run_epochs(
     if epochs < 1 or size < 1:
         raise ValueError(f"expected epochs and batch_size of 1 or more, got {epochs} and {size}")
     order = array("q", range(samples))  # which compiled code reads as it is
-    draw = random.Random(seed).random
     show = progress and sys.stderr.isatty()
     history = History([], [], interrupted=False)
     at_once = 1
     try:
         while (finished := len(history.cost)) < epochs:
             orders = [order] * min(at_once, epochs - finished)
-            if batch_size is not None:
+            if draw and batch_size is not None:
                 orders = [array("q", sorted(order, key=lambda _: draw())) for order in orders]
             start = time.monotonic()
             run(orders, size, history.cost.append)

@@ -213,6 +213,10 @@ def detect_anomaly() -> Iterator[None]:
         yield
 
 
+def detecting_anomaly() -> bool:
+    return _context.get().origins is not None
+
+
 @contextmanager
 def scope(name: str) -> Iterator[None]:
     """`with scope("attention"):` what is made inside belongs together, in pictures too. Scopes nest."""

@@ -87,6 +87,12 @@ class Batch:
         self.address = self._pointers.ctypes.data
         self.order = np.arange(self.samples)
 
+    def check_finite(self) -> None:
+        """Raises FloatingPointError for the first number that is not finite."""
+        for k, a in enumerate(self.arrays, 1):
+            for at in np.argwhere(~np.isfinite(a))[:1].tolist():
+                raise FloatingPointError(f"argument {k} is {a[tuple(at)].item()!r} at {at}: expected finite numbers")
+
 
 def _numbers(arg: Any, dtype: np.dtype[Any]) -> Array:
     a = np.asarray(arg)
@@ -113,7 +119,7 @@ class Kernel:
     ) -> None:
         clock = [time.perf_counter()]
         scalars, rebuild = flatten(tuple([a[0].tolist() for a in batch.arrays]))
-        inputs = [Value(x, name) for x, name in zip(scalars, _names(f, batch))]
+        inputs = [Value(x, name) for x, name in zip(scalars, scalar_names(f, batch))]
         seed = Value(1.0, "weight")
         result, self.rebuild = flatten(trace(f, rebuild(inputs)))
         results = [y if isinstance(y, Value) else Value(y) for y in result]
@@ -208,7 +214,7 @@ class Kernel:
             outputs += part
 
 
-def _names(f: Callable[..., Any], batch: Batch) -> list[str]:
+def scalar_names(f: Callable[..., Any], batch: Batch) -> list[str]:
     """Names for the scalars of a sample: those of f's arguments, with indices."""
     try:
         arguments = list(inspect.signature(f).parameters)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
 import numpy as np
 
-from tinygrad_sq.compiler.kernel import Array, Batch, Kernel, Mode, Stats
+from tinygrad_sq.compiler.kernel import Array, Batch, Kernel, Mode, Stats, scalar_names
 from tinygrad_sq.compiler.native import machine
 from tinygrad_sq.compiler.text import to_text
 from tinygrad_sq.compiler.trace import TraceError, trace
@@ -16,7 +17,7 @@ from tinygrad_sq.compiler.training import Training
 from tinygrad_sq.optim import Optimizer
 from tinygrad_sq.train import History, run_epochs
 from tinygrad_sq.tree import flatten
-from tinygrad_sq.value import Value
+from tinygrad_sq.value import Value, adjoints, detecting_anomaly
 
 
 class Program:
@@ -70,7 +71,9 @@ class Program:
         kernel = self.kernel(Mode.EACH, batch)
         outputs = kernel.room(batch.samples)
         kernel.run(batch, self.data(), outputs, 1.0, batch.order)
-        return kernel.rebuild(list(outputs[:, : batch.samples]))
+        results = outputs[:, : batch.samples]
+        self._check(results, batch)
+        return kernel.rebuild(list(results))
 
     def bind(self, *args: Any) -> Bound:
         """f at one point, bound to arrays: write into `bound.inputs`, call `bound()`, read `bound.outputs`."""
@@ -85,6 +88,7 @@ class Program:
         lam: float = 0.0,
         weights: Sequence[Value] = (),
         seed: int = 0,
+        shuffle: bool = True,
         validation: tuple[Any, ...] | None = None,
         progress: bool = False,
     ) -> History:
@@ -112,7 +116,7 @@ class Program:
                 training.batch.samples,
                 epochs,
                 batch_size,
-                seed,
+                random.Random(seed).random if shuffle else None,
                 watch if validation else None,
                 progress,
             )
@@ -152,6 +156,8 @@ class Program:
     def batch(self, args: tuple[Any, ...]) -> Batch:
         """The arguments of a call. Plain lists are one number per sample, or one sample if f cannot do with numbers."""
         batch = Batch(args, self.dtype)
+        if detecting_anomaly():
+            batch.check_finite()
         if any(batch.shapes) or self._takes_numbers(len(args)):
             return batch
         return Batch([a[np.newaxis] for a in batch.arrays], self.dtype)
@@ -178,7 +184,19 @@ class Program:
     def _sums(self, kernel: Kernel, batch: Batch) -> Array:
         outputs = kernel.room(batch.samples)
         kernel.run(batch, self.data(), outputs, 1.0 / batch.samples, batch.order)
+        self._check(outputs, batch)
         return outputs
+
+    def _check(self, outputs: Array, batch: Batch) -> None:
+        """Under `detect_anomaly`, if a result is not finite: find out where, by doing the same without compiling."""
+        if detecting_anomaly() and not np.isfinite(outputs).all():
+            for sample in zip(*batch.arrays):
+                scalars, rebuild = flatten(tuple([a.tolist() for a in sample]))
+                args = rebuild([Value(x, name) for x, name in zip(scalars, scalar_names(self.f, batch))])
+                results, _ = flatten(self.f(*args))
+                for y in results:
+                    if isinstance(y, Value):
+                        adjoints(y)
 
 
 class Bound:
