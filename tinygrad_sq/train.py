@@ -199,7 +199,9 @@ def _rows(data: Collection[Any], name: str) -> list[Any]:
     length = None
     for s, row in enumerate(data):
         try:
-            values = [v if isinstance(v, Value) else number(v) for v in (row if isinstance(row, Iterable) else [row])]
+            values = list(row) if isinstance(row, Iterable) else [row]
+            if set(map(type, values)) != {float}:
+                values = [v if isinstance(v, Value) else number(v) for v in values]
         except TypeError as error:
             raise TypeError(f"{name}[{s}]: {error}") from None
         if not all(map(math.isfinite, values)):
