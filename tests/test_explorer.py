@@ -17,7 +17,7 @@ from tinygrad_sq import MLP, SGD, Value, cost, custom_op, dot, explore, fit, max
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.job import sample_graph
 from tinygrad_sq.study.delta_view import deltas_table
-from tinygrad_sq.study.picture import short, signed
+from tinygrad_sq.study.picture import picture, short, signed
 
 pytestmark = pytest.mark.xdist_group("browser")  # one worker has the browser, and not each its own
 
@@ -146,6 +146,17 @@ def test_every_number_of_the_page_is_pythons(root: Value, open_page: Open) -> No
                 assert text == f"×{short(local or 0.0, 3)}"
 
 
+def test_figures_are_written_as_python_writes_them(open_page: Open) -> None:
+    """The page's short(x, digits) is Python's, for numbers of all sizes."""
+    page = open_page(formula())
+    xs = [s * m * 10.0**e for s in (1.0, -1.0) for m in (1.0, 1.2345678, 9.99996) for e in range(-9, 9)]
+    xs += [0.0, -0.0, 5e-324, 1.7e308, math.inf, -math.inf, math.nan]
+    for digits in (2, 3, 4, 6):
+        names = [str(x).replace("inf", "Infinity").replace("nan", "NaN") for x in xs]
+        shown = page.evaluate(f"[{', '.join(names)}].map(x => short(x, {digits}))")
+        assert shown == [short(x, digits) for x in xs]
+
+
 @all_graphs
 def test_each_step_by_keyboard(root: Value, open_page: Open) -> None:
     """→ goes through each operation, the seed and each edge, and tells upstream × local, old + contribution = new."""
@@ -191,6 +202,17 @@ def test_contributions_add_up_to_the_gradient(root: Value, open_page: Open) -> N
         " return sums })()"
     )
     assert sums[:-1] == pytest.approx([node.grad for node in topological_order(root)][:-1], rel=1e-15)
+
+
+@all_graphs
+def test_colours_are_those_of_the_picture(root: Value, open_page: Open) -> None:
+    """∇ and arrows have the sign and the step of colour that a drawn picture gives them."""
+    page = open_page(root)
+    pic = picture(root)
+    chips = page.evaluate("tape.args.map((_, i) => viewOf(i).chip.getAttribute('class'))")
+    assert chips == [f"chip {box.tone.name}" for box in pic.boxes]
+    drawn = page.evaluate("links.map(({g}) => g.getAttribute('class'))")
+    assert drawn == [f"arrow {arrow.tone.sign} w{arrow.tone.step}" for arrow in pic.arrows]
 
 
 def test_play_runs_to_the_end(open_page: Open) -> None:
@@ -380,6 +402,10 @@ def test_a_large_net_is_shown_by_neurons(open_page: Open) -> None:
     page = open_page(J)
     units = list(deltas_table(model, [0.8, -0.5], [0.5, -0.4]))
     assert page.evaluate("neurons.length") == len(units) == 38
+    assert page.evaluate(
+        "neurons.every(({g}) => [...g.querySelectorAll('text')].every(t => {"
+        " const b = t.getBBox(); return b.x >= -NEURON / 2 && b.x + b.width <= NEURON / 2 }))"
+    )
     shown = page.evaluate("neurons.map(neuron => [names[neuron.z], ...neuron.texts.map(text => text.data)])")
     told = {unit.label: [short(x, 3) for x in (unit.z, unit.a, unit.engine, unit.f_prime)] for unit in units}
     assert {label: texts for label, *texts in shown} == told
@@ -443,6 +469,32 @@ def test_training_in_the_page_is_fit(lam: float, open_page: Open) -> None:
     assert len(points) == 101
     page.click("#reset")
     assert text_of(page, "#cost") == "17 parameters, 12 samples"
+
+
+def test_training_goes_on_from_changed_values(open_page: Open) -> None:
+    """A step starts from the parameters and the step size as they are now, changed by hand or not."""
+    model = MLP(1, [3, 1], "tanh", seed=3)
+    inputs = [[x] for x, _ in X]
+    page = open_page(sample_graph(model, inputs[0], [Y[0]]), model=model, data=(inputs, Y), lr=0.2)
+    page.evaluate("change(parameters[2], 0.75); change(parameters[0], -0.5)")
+    page.fill("#rate", "0.07")
+    page.click("#descend")
+    model.parameters()[2].data, model.parameters()[0].data = 0.75, -0.5
+    fit(model, inputs, Y, optimizer=SGD(model.parameters(), lr=0.07), epochs=1)
+    here = page.evaluate("parameters.map(p => tape.data[p])")
+    assert here == pytest.approx([p.data for p in model.parameters()], rel=1e-12)
+
+
+def test_the_curve_is_logarithmic_where_it_can_be(open_page: Open) -> None:
+    """Each step's J is a point, at the height of its logarithm; of J itself if one is not above 0."""
+    page = open_page(formula())
+    for costs, scale in (([10.0, 1.0, 0.1, 0.01], math.log10), ([3.0, 1.0, -1.0], float)):
+        page.evaluate(f"curve.splice(0, curve.length, ...{costs}); paint()")
+        points = (page.locator("#curve polyline").get_attribute("points") or "").split()
+        xs, ys = zip(*[map(float, point.split(",")) for point in points])
+        high, low = scale(costs[0]), scale(costs[-1])
+        assert xs == pytest.approx([6 + 348 * k / (len(costs) - 1) for k in range(len(costs))])
+        assert ys == pytest.approx([100 - 84 * (scale(cost) - low) / (high - low) for cost in costs])
 
 
 def test_descent_on_what_was_recorded(open_page: Open) -> None:
@@ -684,6 +736,12 @@ def test_axe_finds_nothing(theme: str, open_page: Open) -> None:
         violations = Axe().run(page).response["violations"]
         assert [(v["id"], v["nodes"][0]["html"]) for v in violations] == []
         page.keyboard.press("?")
+
+
+def test_axe_finds_nothing_in_a_large_net(open_page: Open) -> None:
+    """Nor is there a violation where neurons are buttons."""
+    violations = Axe().run(open_page(large()[1], "#step=30")).response["violations"]
+    assert [(v["id"], v["nodes"][0]["html"]) for v in violations] == []
 
 
 def test_the_step_is_read_aloud(open_page: Open) -> None:

@@ -101,6 +101,7 @@ def page(
     graph = {
         "tape": graph_json(root),
         "names": [shown(names[node].text, 80) for node in order],
+        "loose": [i for i, node in enumerate(order) if names.binds_loosely(node)],
         **_written(order),
         "net": net,
         "train": training,
@@ -113,7 +114,10 @@ def page(
     wanted = {"neurons.js": by_neuron, "plane.js": graph["plane"]}
     scripts = [name for name in SCRIPTS if wanted.get(name, True)]
     core = numeric_core(graph["tape"], *[each["tape"] for each in (training or {"graphs": ()})["graphs"]])
-    body, style = _asset("body.html"), _dense(_theme() + _asset("explorer.css"))
+    body, style = (
+        _dense(_asset("body.html")),
+        re.sub(r"\s*([{};,])\s*|(?<=:)\s+", r"\1", _theme() + _asset("explorer.css")),
+    )
     script = _dense(core + "".join(map(_asset, scripts)))
     parts = [body, style, script, json.dumps(graph, **COMPACT)]
     loader = _dense(_asset("loader.js"))
@@ -123,16 +127,15 @@ def page(
         "styles": _hash(style),
         "scripts": f"{_hash(loader)}' '{_hash(script)}",
         "loader": loader,
-        "parts": b85encode(packed, pad=True).decode().translate(HARMLESS),
+        "parts": b85encode(packed, pad=True).decode().translate(IN_A_ROW),
         "bytes": str(len(packed)),
-        "digits": escape(DIGITS.translate(HARMLESS)),
     }
     return re.sub(r"\{(\w+)\}", lambda slot: slots[slot[1]], _asset("page.html"))
 
 
-# The digits of base 85; without `<`, nothing can end the script element that they stand in.
-DIGITS = f"{string.digits}{string.ascii_uppercase}{string.ascii_lowercase}!#$%&()*+-;<=>?@^_`{{|}}~"
-HARMLESS = {ord("<"): ","}
+# The digits of base 85 as characters in a row, without `<`: nothing can end the script element that they stand in.
+BASE85 = f"{string.digits}{string.ascii_uppercase}{string.ascii_lowercase}!#$%&()*+-;<=>?@^_`{{|}}~"
+IN_A_ROW = {ord(digit): 35 + k + (k > 24) for k, digit in enumerate(BASE85)}
 
 
 def _title(root: Value, net: list[dict[str, Any]] | None) -> str:
@@ -362,7 +365,7 @@ def _boxes(pic: Picture) -> dict[str, Any]:
 
 
 def _drawing(pic: Picture, where: Layout) -> dict[str, Any]:
-    """Where it draws them; the groups; for each arrow its path, the place of its tip and the middle of its label."""
+    """Where it draws them; the groups; the arrows."""
     return {
         "places": [_whole(x, y) for x, y in where.boxes],
         "groups": [
@@ -370,24 +373,25 @@ def _drawing(pic: Picture, where: Layout) -> dict[str, Any]:
             for scope, (a, b) in where.groups.items()
         ],
         "arrows": [
-            [_path(route), *_whole(*route.tip), *(_whole(*route.label) if route.label else ())]
-            for route in where.routes
+            _arrow(route, where.boxes[a.tail], where.boxes[a.head]) for a, route in zip(pic.arrows, where.routes)
         ],
     }
 
 
-def _whole(*lengths: float) -> list[int]:
-    return [round(x) for x in lengths]
+def _arrow(route: Route, tail: Point, head: Point) -> list[str | int]:
+    """Path and label relative to the box at the tail, tip to that at the head: then alike neurons have alike arrows."""
+    label = _steps(tail, route.label) if route.label else ()
+    return [_path(route, tail), *_steps(head, route.tip), *label]
 
 
-def _path(route: Route) -> str:
+def _path(route: Route, tail: Point) -> str:
     """The strokes of an arrow in whole pixels, each point relative to the last."""
-    path = ""
+    path, here = "", tail
     for start, *points in route.strokes:
-        x, y = here = _pixel(start)
-        path += f"M{x} {y}"
-        for curve in zip(*[iter(map(_pixel, points))] * 3):
-            steps = [(to[0] - here[0], to[1] - here[1]) for to in curve]
+        path += "m{} {}".format(*_steps(here, start))
+        here = start
+        for curve in zip(*[iter(points)] * 3):
+            steps = [_steps(here, to) for to in curve]
             if any(dy for _, dy in steps):
                 path += "c" + " ".join(f"{dx} {dy}" for dx, dy in steps)
             elif steps[-1][0]:
@@ -396,5 +400,10 @@ def _path(route: Route) -> str:
     return path.replace(" -", "-")
 
 
-def _pixel(point: Point) -> tuple[int, int]:
-    return round(point[0]), round(point[1])
+def _steps(a: Point, b: Point) -> tuple[int, int]:
+    """From a to b, in whole pixels that never add up to another place."""
+    return round(b[0]) - round(a[0]), round(b[1]) - round(a[1])
+
+
+def _whole(*lengths: float) -> list[int]:
+    return [round(x) for x in lengths]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from tinygrad_sq.calculus import graph_partials
 from tinygrad_sq.graph import topological_order
-from tinygrad_sq.study.formula import LATEX, TEXT, Notation, Piece
+from tinygrad_sq.study.formula import CLOSED, LATEX, TEXT, Notation, Piece
 from tinygrad_sq.value import Value, context_with, record
 
 LONGEST_NAME = 32
@@ -57,6 +57,10 @@ class Names:
     def is_given(self, v: Value) -> bool:
         """Whether its name is made up here: y, t1, t2, ..."""
         return v is self._y or v in self.parts
+
+    def binds_loosely(self, v: Value) -> bool:
+        """Whether its name has to stand in parentheses after a ∂."""
+        return self._pieces[TEXT][v].precedence < CLOSED
 
     def __getitem__(self, v: Value) -> Formula:
         return Formula(*[str(pieces[v]) for pieces in self._pieces.values()])

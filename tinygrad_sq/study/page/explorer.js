@@ -6,6 +6,7 @@ const tape = new Tape(graph.tape);
 const {names, boxes} = graph;
 const {root} = tape;
 const J = names[root];
+const loose = new Set(graph.loose);
 const ROLES = ['input', 'parameter', 'target', 'operation'];
 const OPERATION = 3, HEIGHT = 38;
 
@@ -119,7 +120,7 @@ function drawArrow(into, user, k, d, tipX, tipY, x, y) {
   links.push(link);
   return hinted(link, () => {
     const upstream = tape.grad[user], local = tape.local[user][k];
-    return `∂${names[user]} / ∂${names[arg]}: ` + (local == null ? 'no gradient flows'
+    return `${by(user)} / ${by(arg)}: ` + (local == null ? 'no gradient flows'
       : `upstream ${short(upstream)} × local ${short(local)} = ${short(upstream * local)}`);
   });
 }
@@ -140,7 +141,9 @@ if (graph.places) {
   for (const group of graph.groups) drawGroup(stage, ...group);
   const drawn = graph.arrows[Symbol.iterator]();
   tape.args.forEach((args, user) => args.forEach((arg, k) => {
-    if (Tape.isNode(arg)) drawArrow(stage, user, k, ...drawn.next().value);
+    if (!Tape.isNode(arg)) return;
+    const [path, dx, dy, ...label] = drawn.next().value, [x, y] = graph.places[arg], [u, v] = graph.places[user];
+    drawArrow(stage, user, k, `M${x} ${y}${path}`, u + dx, v + dy, ...label.map((d, axis) => graph.places[arg][axis] + d));
   }));
   graph.places.forEach(([x, y], i) => drawBox(stage, i, x, y));
   for (const {label} of links) if (label) stage.append(label);
@@ -151,10 +154,12 @@ if (graph.places) {
 const forward = tape.args.flatMap((args, i) => args.length ? [i] : []);
 const last = () => forward.length + 1 + tape.edges.length;
 let step = last(), playing = 0;
+let rested = false; // whether the page was opened without a step: it begins with the finished picture
 let reveal = () => {}; // what makes sure that a value is drawn
 
 const present = () => {
   if (step === 0) return {kind: 'start', ids: []};
+  if (rested && step === last()) return {kind: 'end', ids: []};
   if (step <= forward.length) {
     const node = forward[step - 1];
     return {kind: 'forward', node, ids: [node, ...tape.args[node].filter(Tape.isNode)]};
@@ -228,6 +233,7 @@ function where() {
 }
 
 function go(to) {
+  rested = false;
   step = Math.max(0, Math.min(last(), to));
   if (step === last()) pause();
   paint();
@@ -236,17 +242,23 @@ function go(to) {
 
 // --- the present step in a sentence and in numbers ---
 
+const by = i => `∂${loose.has(i) ? `(${names[i]})` : names[i]}`;
 const name = text => math('mi', {mathvariant: 'normal'}, text);
 const sign = text => math('mo', {}, text);
-const fraction = (a, b) => math('mfrac', {}, name(`∂${a}`), name(`∂${b}`));
+const fraction = (a, b) => math('mfrac', {}, name(by(a)), name(by(b)));
 const figure = x => html('span', {class: direction(x)}, short(x, 6));
 const line = (...children) => html('p', {}, ...children);
 const muted = (...children) => html('p', {class: 'muted'}, ...children);
 const formula = (...children) => line(math('math', {}, math('mrow', {}, ...children)));
 
 function tell(now, sum, seen) {
-  $('now').replaceChildren(...{start, forward: operation, seed, backward: edge}[now.kind](now, sum, seen));
+  $('now').replaceChildren(...{start, end, forward: operation, seed, backward: edge}[now.kind](now, sum, seen));
 }
+const end = () => [
+  html('h2', {}, `${J} = ${short(tape.data[root], 6)}`),
+  line(`${forward.length} operations gave it; ${tape.edges.length} edges led back, and gave every value its ∇ = ${by(root)}/∂(it).`),
+  muted('Home leads before the first step, → takes one, space plays all. Change any value below: everything follows.'),
+];
 const start = () => [
   html('h2', {}, 'Before the first step'),
   line(`Each operation is evaluated in turn, as far as ${J}; then the chain rule leads back, edge by edge.`),
@@ -259,23 +271,23 @@ const operation = ({node}) => {
     line(`${graph.labels[node] ? `${names[node]} = ` : ''}${written(node, i => names[i])}`),
     line(`= ${written(node, i => parenthesised(tape.data[i]))} = `, figure(tape.data[node])),
     muted('local derivatives, kept for the way back:', html('br'), ...locals.flatMap(([arg, k]) =>
-      [`∂/∂${names[arg]}${localFormula(node, k)} = ${short(tape.local[node][k], 6)}`, html('br')])),
+      [`∂/${by(arg)}${localFormula(node, k)}`, html('br')])),
   ];
 };
 const seed = () => [
   html('h2', {}, 'Backward: the seed'),
-  formula(fraction(J, J), sign('='), math('mn', {}, '1')),
+  formula(fraction(root, root), sign('='), math('mn', {}, '1')),
   muted('Everything that follows is multiplied by it.'),
 ];
 const edge = ({e, edge: {user, k, arg, n, of}}) => {
   const before = tape.before[e], after = tape.after[e], contribution = tape.contribution[e];
   return [
     html('h2', {}, `Backward: from ${names[user]} to ${names[arg]}`),
-    formula(fraction(J, names[arg]), sign('+='), fraction(J, names[user]), sign('×'), fraction(names[user], names[arg])),
-    muted(`∂${names[user]}/∂${names[arg]}${localFormula(user, k)} = ${short(tape.local[user][k], 6)}`),
+    formula(fraction(root, arg), sign('+='), fraction(root, user), sign('×'), fraction(user, arg)),
+    muted(`${by(user)}/${by(arg)}${localFormula(user, k)}`),
     line('upstream ', figure(tape.upstream[e]), ' × local ', figure(tape.local[user][k]), ' = ', figure(contribution)),
     line(short(before, 6), ' + ', parenthesised(contribution), ' = ', figure(after)),
-    muted(`contribution ${n} of ${of} to ∂${J}/∂${names[arg]}${n === of ? ', which is now complete' : ''}`),
+    muted(`contribution ${n} of ${of} to ${by(root)}/${by(arg)}${n === of ? ', which is now complete' : ''}`),
   ];
 };
 const parenthesised = x => x < 0 ? `(${short(x, 6)})` : short(x, 6);
@@ -287,8 +299,9 @@ const filled = (template, node, of) => template.replace(/([[(,] ?)?\{(\w+)\}/g, 
 });
 const written = (node, of) => filled(graph.templates[graph.template[node]][0], node, of);
 function localFormula(node, k) {
-  const template = graph.templates[graph.template[node]][1][k];
-  return template ? ` = ${filled(template, node, i => names[i])}` : '';
+  const template = graph.templates[graph.template[node]][1][k], value = short(tape.local[node][k], 6);
+  const text = template && filled(template, node, i => names[i]);
+  return (text && text !== value ? ` = ${text}` : '') + ` = ${value}`;
 }
 
 // --- values that can be changed ---
@@ -351,7 +364,7 @@ const seenRows = new Set();
 function showLeaf(i) {
   const {slider, number, output} = rows.get(i);
   if (document.activeElement !== slider) slider.value = tape.data[i];
-  if (document.activeElement !== number) number.value = +tape.data[i].toPrecision(7);
+  if (document.activeElement !== number) number.value = +tape.data[i].toPrecision(6);
   output.value = `gradient ${short(tape.grad[i], 6)}, finite difference ${short(difference(i), 6)}`;
 }
 const watcher = new IntersectionObserver(entries => entries.forEach(({target, isIntersecting}) => {
@@ -459,7 +472,7 @@ const everything = () => frameOf(extent([
 function look(smooth = true) {
   if (!follow) return;
   const {ids, node} = present(), all = everything();
-  if (!ids.length || step === last() || all.zoom > 1.2) return aim(all, smooth);
+  if (!ids.length || step === last() || all.zoom >= 1) return aim(all, smooth);
   const frame = extent(ids.flatMap(i => viewOf(i)?.ends ? [viewOf(i).ends] : []));
   const to = frameOf(frame, 1.1, 1.6), [width, height] = extentOfStage().map(length => length / to.zoom);
   const [left, top, right, bottom] = viewOf(node).ends;
@@ -582,7 +595,7 @@ function remember() {
   later = setTimeout(() => {
     const changed = leaves.flatMap((i, k) => tape.data[i] === recorded[k] ? [] : [`${i}:${tape.data[i]}`]);
     const theme = document.documentElement.style.colorScheme;
-    const parts = [`step=${step}`, ...(changed.length ? [`set=${changed}`] : []), ...(theme ? [`theme=${theme}`] : [])];
+    const parts = [...(rested ? [] : [`step=${step}`]), ...(changed.length ? [`set=${changed}`] : []), ...(theme ? [`theme=${theme}`] : [])];
     history.replaceState(null, '', `#${parts.join('&')}`);
   }, 150);
 }
@@ -596,6 +609,7 @@ function restore(fragment) {
   recompute();
   if (['light', 'dark'].includes(state.get('theme'))) setTheme(state.get('theme'));
   const to = Number(state.get('step') ?? last());
+  rested = !state.has('step');
   step = Number.isInteger(to) ? Math.max(0, Math.min(last(), to)) : last();
   paint();
   look(false);
