@@ -100,6 +100,12 @@ TESTS = {
     "study/sheet": ["test_explain.py", "test_paths.py", "test_delta_view.py"],
     "anomaly": ["test_value.py", "test_semantics.py"],
     "copying": ["test_value.py", "test_semantics.py"],
+    "compiler/fuse": ["test_fuse.py", "test_roll.py"],
+    "compiler/vector_math": ["test_vector_math.py"],
+    "compiler/training": ["test_compile_fit.py"],
+    "compiler/roll": ["test_roll.py", "test_tape.py"],
+    "compiler/lower": ["test_roll.py", "test_fuse.py", "test_compile_fit.py"]
+    + [f"test_compile.py::{test}" for test in ("test_every_batch_size", "test_rows_of_one_sample", "test_rows")],
 }
 
 BINARY = ["Add_Sub", "Sub_Add", "Mul_Div", "Div_Mul", "FloorDiv_Mul", "Mod_Mul", "Pow_Mul", "BitOr_BitAnd"]

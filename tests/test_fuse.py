@@ -152,3 +152,39 @@ def test_loops_three_deep() -> None:
     expected = [(X[:, i + j] * Y[:, j + k]).mean() for i in range(4) for j in range(3) for k in range(5)]
     assert gradient == pytest.approx(expected, rel=1e-12)
     assert max(len(nest.loops) for kernel in program._kernels.values() for nest in kernel.rolled.nests) == 3
+
+
+def natives(nests: Sequence[Nest]) -> list[list[str]]:
+    return [[nest.native for nest in body.nests] for body in fuse(nests, nests, ROWS)]
+
+
+def test_what_only_functions_read_is_computed_with_them() -> None:
+    """So that functions of one argument have it in common; unless another body reads it as well, or other rounds do."""
+    z = product(10, 50, 1, 3)
+    size = elementwise(20, (10, 1), native="llvm.fabs")
+    e = elementwise(30, (20, 1), native="exp")
+    assert natives([z, size]) == [["products", "llvm.fabs"]]
+    assert natives([z, size, e]) == [["products"], ["llvm.fabs", "exp"]]
+    assert natives([z, size, elementwise(40, (10, 1), native="fneg"), e])[0] == ["products", "fneg"]
+    assert natives([z, size, e, product(40, 20, 1, 8)])[:2] == [["products", "llvm.fabs"], ["exp"]]
+    backwards = elementwise(30, (27, -1), native="exp")
+    assert natives([z, size, backwards]) == [["products", "llvm.fabs"], ["exp"]]
+    assert [body.written for body in fuse([z, size, e], [z, size, e], ROWS)] == [[True], [False, False]]
+
+
+def test_sums_go_together_and_functions_one_by_one() -> None:
+    """A sum over several rows shares no loop with a call of a function; one of single terms does."""
+    z, e = product(10, 50, 1, 3), elementwise(20, (10, 1), native="exp")
+    assert natives([z, e]) == [["products"], ["exp"]]
+    assert natives([e._replace(places=(60, 0)), z]) == [["exp"], ["products"]]
+    assert natives([elementwise(10, (0, 1)), e]) == [["fadd", "exp"]]
+    assert natives([product(10, 50, 0, 1), e]) == [["products", "exp"]]
+
+
+def test_a_nest_goes_to_the_first_body_with_its_loops_after_what_it_reads() -> None:
+    """Over bodies with other loops, and not before the results that it reads."""
+    a, other, b = elementwise(10, (0, 1)), elementwise(30, (0, 1), rounds=5), elementwise(20, (10, 1))
+    assert shapes([a, other, b]) == [[False, False], [False]]
+    later = elementwise(40, (30, 1), (10, 1), rounds=5)
+    assert shapes([a, other, b, later]) == [[True, False], [False, False]]
+    assert [len(body.nests) for body in fuse([a, product(30, 10, 1, 8), elementwise(50, (30, 1))], [], ROWS)] == [1, 2]
