@@ -425,6 +425,15 @@ def test_zeros_are_positive() -> None:
     assert math.copysign(1.0, inner.grad) == math.copysign(1.0, x.grad) == 1.0
 
 
+def test_where_no_gradient_arrives() -> None:
+    """What is computed and then not taken has gradient 0.0, whatever an earlier backward left there."""
+    x = Value(2.0)
+    y = x * x
+    y.backward()
+    table.where(0.0, y, x).backward()
+    assert (repr(y.grad), x.grad) == ("0.0", 5.0)
+
+
 @given(xs=st.lists(st.floats(-2.0, 2.0), min_size=1, max_size=5), data=st.data())
 def test_chain_rule_on_random_polynomials(xs: list[float], data: st.DataObject) -> None:
     """On graphs of + - × the engine's gradient is that of exact fractions, within rounding."""
