@@ -156,9 +156,9 @@ class Mutant(NamedTuple):
         return f"{self.line}: {self.operator}\n  - {self.before}\n  + {self.after}"
 
 
-def mutants(source: str) -> list[Mutant]:
-    """All of them, by line; none in annotations, signatures' markers, what is for type checkers alone, and none that
-    is the same program (1e154 + 1)."""
+def mutants(source: str, lines: Sequence[int] = ()) -> list[Mutant]:
+    """All of them, or those of some lines, by line; none in annotations, signatures' markers, what is for type
+    checkers alone, and none that is the same program (1e154 + 1)."""
     original = ast.dump(ast.parse(source))
     typing = _for_type_checkers(ast.parse(source))
     places = _places(ast.parse(source))
@@ -167,6 +167,8 @@ def mutants(source: str) -> list[Mutant]:
     for operator in [*[get_operator(f"core/{name}") for name in OPERATORS], LeaveOut]:
         positions = [(node, p) for node in ast_nodes(tree) for p in operator().mutation_positions(node)]
         for i, (node, (start, end)) in enumerate(positions):
+            if lines and start[0] not in lines:
+                continue
             if any(first <= start and end <= last for first, last in typing):
                 continue
             if node.parent and node.parent.type == "parameters":
@@ -355,7 +357,7 @@ def run(module: str, jobs: int, examples: int, lines: list[int]) -> None:
         raise SystemExit(f"{module}: the tests fail without a mutant: {result}")
     limit = 30.0 + 5.0 * (time.monotonic() - start)
 
-    waiting = [mutant for mutant in mutants(source)[::-1] if not lines or mutant.line in lines]
+    waiting = mutants(source, lines)[::-1]
     total = len(waiting)
     running: list[_Fork] = []
     first: list[str] = []  # the tests that found mutants, the latest last

@@ -513,6 +513,8 @@ def test_unknown_row() -> None:
     """ValueError names what was asked for and the rows that are near it."""
     with pytest.raises(ValueError, match=r"^the table has no primitive 'sigmiod'; did you mean sigmoid"):
         table.row("sigmiod")
+    with pytest.raises(ValueError, match=r"^the table has no primitive 'tanhh'; did you mean tanh or atanh or tan\?$"):
+        table.row("tanhh")
     with pytest.raises(ValueError, match=r"^the table has no primitive 'zzzzzz'$"):
         table.row("zzzzzz")
 
