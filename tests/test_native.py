@@ -17,7 +17,7 @@ import pytest
 from compiled import close
 from test_compile import BLOCKS
 
-from tinygrad_sq import Value, compile, maximum, sin, table, tanh, value_and_grad
+from tinygrad_sq import MLP, Value, compile, cost, half_squared_error, maximum, sin, table, tanh, value_and_grad
 from tinygrad_sq.compiler import native
 
 
@@ -206,6 +206,26 @@ def test_a_function_of_which_there_is_no_vector_form(folder: Path, monkeypatch: 
         assert close(y[k], eager.data)
         assert close(d[k], v.grad, scale=1.0)
     del folder
+
+
+@pytest.mark.parametrize(("register", "sums", "row"), [(32, 8, 64), (16, 4, 32), (64, 16, 256)])
+def test_registers_of_any_size(
+    register: int, sums: int, row: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Code for processors with shorter vectors, and no vector functions, gives the same."""
+    host = native.machine()
+    for name, size in {"register": register, "sums": sums, "row": row, "abi": None}.items():
+        monkeypatch.setattr(host, name, size)
+    model = MLP(5, [7, 9, 2], activation="tanh", seed=0)
+    X = np.linspace(-1.0, 1.0, 375).reshape(75, 5)
+    Y = np.linspace(0.0, 1.0, 150).reshape(75, 2)
+    program = compile(lambda x, y: half_squared_error(model(x), y), params=model.parameters())
+    value, gradient = program.value_and_grad(X, Y)
+    J = cost(model, X.tolist(), Y.tolist())
+    J.backward()
+    assert value == pytest.approx(J.data, rel=1e-13)
+    assert gradient == pytest.approx([p.grad for p in model.parameters()], rel=1e-12, abs=1e-14)
+    assert folder.exists()
 
 
 def test_an_unsupported_processor() -> None:
