@@ -9,9 +9,11 @@ import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 from sphinx.util.inventory import InventoryFile
 
@@ -118,6 +120,16 @@ def test_pages_need_no_network(site: Path, browser: Browser) -> None:
         )
         assert not wide, f"{page.relative_to(site)} is wider than a phone"
     assert [url for url in seen if not url.startswith(("file:", "data:"))] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_can_be_read_by_everyone(site: Path, browser: Browser, scheme: Literal["light", "dark"]) -> None:
+    """axe finds no serious fault, such as too faint a colour, in either theme."""
+    window = browser.new_context(offline=True, color_scheme=scheme).new_page()
+    for page in ("index", "inside"):
+        window.goto((site / f"{page}.html").as_uri())
+        found = Axe().run(window).response["violations"]
+        assert [fault["id"] for fault in found if fault["impact"] in ("serious", "critical")] == []
 
 
 # --- the reference ---
