@@ -203,7 +203,7 @@ def test_contributions_add_up_to_the_gradient(root: Value, open_page: Open) -> N
         "(() => { const sums = boxes.map(() => 0); tape.edges.forEach(({arg}, e) => sums[arg] += tape.contribution[e]);"
         " return sums })()"
     )
-    assert sums[:-1] == pytest.approx([node.grad for node in topological_order(root)][:-1], rel=1e-15)
+    assert sums[:-1] == pytest.approx([node.grad for node in topological_order(root)][:-1], rel=1e-13)
 
 
 @all_graphs
@@ -265,10 +265,10 @@ def test_a_change_is_computed_anew(open_page: Open) -> None:
     y = tanh(w * x + b) * x
     y.backward()
     order = topological_order(y)
-    assert page.evaluate("[...tape.data]") == pytest.approx([node.data for node in order], rel=1e-15)
-    assert page.evaluate("[...tape.grad]") == pytest.approx([node.grad for node in order], rel=1e-15)
+    assert page.evaluate("[...tape.data]") == pytest.approx([node.data for node in order], rel=1e-13)
+    assert page.evaluate("[...tape.grad]") == pytest.approx([node.grad for node in order], rel=1e-13)
     page.click("#reset")
-    assert page.evaluate("tape.data[tape.root]") == pytest.approx(formula().data, rel=1e-15)
+    assert page.evaluate("tape.data[tape.root]") == pytest.approx(formula().data, rel=1e-13)
 
 
 @pytest.mark.parametrize("text", ["", "1e999"])
@@ -335,7 +335,7 @@ def test_delta_by_engine_and_by_closed_form(sizes: tuple[int, ...], open_page: O
         assert f_prime == pytest.approx(unit.f_prime, rel=1e-3)
         assert engine == pytest.approx(unit.engine, rel=1e-5)
         assert closed == pytest.approx(unit.closed_form, rel=1e-5)
-        assert difference < 1e-15
+        assert difference < 1e-14
     assert not rows
     for l, i, neuron in [(l, i, n) for l, layer in enumerate(model.layers) for i, n in enumerate(layer.neurons)]:
         page.select_option("#unit", f"{l},{i}")
@@ -345,7 +345,7 @@ def test_delta_by_engine_and_by_closed_form(sizes: tuple[int, ...], open_page: O
         for (engine, closed, difference), p in zip(outer, parameters):
             assert engine == pytest.approx(p.grad, rel=1e-5)
             assert closed == pytest.approx(p.grad, rel=1e-5)
-            assert difference < 1e-15
+            assert difference < 1e-14
     page.keyboard.press("Home")
     assert "not yet" in text_of(page, "#deltas")
 
@@ -360,7 +360,7 @@ def test_delta_of_another_loss_starts_from_the_engines(open_page: Open) -> None:
     assert "E5" not in text_of(page, "#deltas")
     for _, engine, closed, difference in numbers(page, "#deltas"):
         assert engine == closed
-        assert difference < 1e-15
+        assert difference < 1e-14
 
 
 def test_without_a_net_there_is_no_delta(open_page: Open) -> None:
@@ -373,19 +373,18 @@ def test_without_a_net_there_is_no_delta(open_page: Open) -> None:
     assert open_page(J).locator("#delta").is_hidden()
 
 
-@pytest.mark.parametrize("case", ["another activation", "no sum", "constant weight", "other inputs"])
+@pytest.mark.parametrize(
+    "case", ["another activation", "no sum", "constant weight", "other inputs", "z used", "a used"]
+)
 def test_labels_alone_make_no_net(case: str, open_page: Open) -> None:
-    """z and a of the derivation's names but of another making are no net, and get no δ."""
-    x, w = Value(0.3, "x"), Value(0.5, "w")
-    z = {"no sum": tanh(w), "constant weight": dot([0.5], [x], w)}.get(case, dot([w], [x], w))
+    """z and a of the derivation's names but of another making, or with other uses, are no net, and get no δ."""
+    x, w, b, v, c = (Value(0.1 + 0.2 * k, name) for k, name in enumerate("xwbvc"))
+    z = {"no sum": tanh(w), "constant weight": dot([0.5], [x], b)}.get(case, dot([w], [x], b))
     a = tanh(x if case == "another activation" else z)
-    z.label, a.label = "z2[0]", "a2[0]"
-    y = a + z
-    if case == "other inputs":
-        z3 = dot([w], [x], w)
-        a3 = tanh(z3)
-        z3.label, a3.label = "z3[0]", "a3[0]"
-        y = y + a3
+    z3 = dot([v], [x if case == "other inputs" else a], c)
+    a3 = tanh(z3)
+    z.label, a.label, z3.label, a3.label = "z2[0]", "a2[0]", "z3[0]", "a3[0]"
+    y = a3 * 2.0 + {"another activation": z, "z used": z, "a used": a}.get(case, 0.0)
     y.backward()
     assert open_page(y).locator("#delta").is_hidden()
 
@@ -417,7 +416,7 @@ def test_a_large_net_is_shown_by_neurons(open_page: Open) -> None:
     page.keyboard.press("0")
     page.click("[aria-label='open a3[4]']")
     neuron = model.layers[1].neurons[4]
-    inside = page.locator("#graph > g:last-of-type .name").all_text_contents()
+    inside = page.locator("#graph > g > g:last-of-type .name").all_text_contents()
     assert set(inside) == {p.label for p in neuron.parameters()}
     assert page.evaluate("opened.frame.left < camera.x && camera.x < opened.frame.right")
     for p in neuron.parameters():
@@ -505,7 +504,7 @@ def test_descent_on_what_was_recorded(open_page: Open) -> None:
     page.click("#descend")
     leaves = [node for node in topological_order(formula()) if not node.op]
     here = page.evaluate("parameters.map(p => tape.data[p])")
-    assert here == pytest.approx([v.data - 0.25 * v.grad for v in leaves], rel=1e-15)
+    assert here == pytest.approx([v.data - 0.25 * v.grad for v in leaves], rel=1e-13)
     _, J = net()
     page = open_page(J)
     assert page.evaluate("parameters.length") == 13
@@ -568,7 +567,10 @@ def test_a_model_and_its_data_belong_together() -> None:
 
 
 def view(page: Page) -> list[float]:
-    return [float(x) for x in (page.locator("#graph").get_attribute("viewBox") or "").split()]
+    """Left, top, width, height of what is in view, in the units of the drawing."""
+    x, y, zoom = page.evaluate("[camera.x, camera.y, camera.zoom]")
+    width, height = (length / zoom for length in page.evaluate("extentOfStage()"))
+    return [x - width / 2, y - height / 2, width, height]
 
 
 def test_dragging_moves_the_graph(open_page: Open) -> None:
@@ -599,11 +601,11 @@ def test_dragging_a_leaf_changes_it(open_page: Open) -> None:
 def test_the_wheel_zooms_at_the_mouse(open_page: Open) -> None:
     """What is under the mouse stays there when the wheel turns."""
     page = open_page(net()[1])
-    at = "(({x, y}) => [x, y])(new DOMPoint(400, 300).matrixTransform(stage.getScreenCTM().inverse()))"
+    at = "(({x, y}) => [x, y])(new DOMPoint(400, 300).matrixTransform(world.getScreenCTM().inverse()))"
     before, width = page.evaluate(at), view(page)[2]
     page.mouse.move(400, 300)
     page.mouse.wheel(0, -200)
-    until(page, f"stage.viewBox.baseVal.width < {width}")
+    until(page, f"extentOfStage()[0] / camera.zoom < {width}")
     assert page.evaluate(at) == pytest.approx(before)
 
 

@@ -12,6 +12,7 @@ import re
 import string
 import zlib
 from base64 import b64encode, b85encode
+from collections import Counter
 from collections.abc import Collection, Sequence
 from hashlib import sha256
 from html import escape
@@ -114,13 +115,9 @@ def page(
     wanted = {"neurons.js": by_neuron, "plane.js": graph["plane"]}
     scripts = [name for name in SCRIPTS if wanted.get(name, True)]
     core = numeric_core(graph["tape"], *[each["tape"] for each in (training or {"graphs": ()})["graphs"]])
-    body, style = (
-        _dense(_asset("body.html")),
-        re.sub(r"\s*([{};,])\s*|(?<=:)\s+", r"\1", _theme() + _asset("explorer.css")),
-    )
+    style, loader = _style(), _dense(_asset("loader.js"))
     script = _dense(core + "".join(map(_asset, scripts)))
-    parts = [body, style, script, json.dumps(graph, **COMPACT)]
-    loader = _dense(_asset("loader.js"))
+    parts = [_dense(_asset("body.html")), style, script, json.dumps(graph, **COMPACT)]
     packed = zlib.compress(json.dumps(parts, **COMPACT).encode(), 9)
     slots = {
         "title": escape(shown(title or _title(root, net), 80)),
@@ -162,8 +159,8 @@ def _hash(text: str) -> str:
     return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
 
 
-def _theme() -> str:
-    """The style sheet's colours: those of both themes as variables, and what is filled and drawn with them."""
+def _style() -> str:
+    """The style sheet: both themes as variables, what is filled and drawn with them, and explorer.css."""
     colours = FILL | {f"{name}-line": pair for name, pair in STROKE.items()}
     variables = [f"--{name}:light-dark({light},{dark})" for name, (light, dark) in colours.items()]
     rules = [f":root{{color-scheme:light dark;{';'.join(variables)}}}"]
@@ -172,7 +169,8 @@ def _theme() -> str:
     for sign in SIGNS:
         rules += [f".arrow.{sign}{{stroke:var(--{sign}-line);fill:var(--{sign}-line)}}"]
     rules += [f".w{step}{{stroke-width:{width}px}}" for step, width in enumerate(WIDTHS)]
-    return "\n".join([*rules, ""])
+    spaces = r"\s*([{};,])\s*|(?<=:)\s+"
+    return re.sub(spaces, r"\1", "".join(rules) + _asset("explorer.css"))
 
 
 # --- the formulas ---
@@ -238,7 +236,8 @@ def _sum_of_products(terms: list[tuple[Any, Any]], rest: Any) -> str:
 
 def _net(order: list[Value]) -> list[dict[str, Any]] | None:
     """The layers of an MLP among the values, found by the labels of the derivation: z, a, W, b and the layer's inputs,
-    as positions in `order`. None where there is no net, or several samples of one.
+    as positions in `order`. None where there is no net, or several samples of one, or if something else in the graph
+    uses what is in it, so that E6 and E7 are not its whole gradient.
 
     The last layer has the targets y, too, if the root is ½ ‖h − y‖² (E1), so that E5 is its δ.
     """
@@ -248,6 +247,7 @@ def _net(order: list[Value]) -> list[dict[str, Any]] | None:
         if node.label in labelled and node.label:
             return None
         labelled[node.label] = node
+    uses = Counter(arg for node in order for arg in node.args if isinstance(arg, Value))
     layers: list[dict[str, Any]] = []
     below: tuple[Any, ...] = ()
     while units := _units(labelled, len(layers) + 2):
@@ -255,8 +255,10 @@ def _net(order: list[Value]) -> list[dict[str, Any]] | None:
         inputs = [tuple([x for _, x in terms]) for terms, _ in sums]
         if len(set(inputs)) != 1 or len(sums) != len(units) or (layers and inputs[0] != below):
             return None
-        weights = [w for terms, _ in sums for w, _ in terms] + [b for _, b in sums]
-        if not all(isinstance(w, Value) for w in weights):
+        parameters = [w for terms, _ in sums for w, _ in terms] + [b for _, b in sums]
+        if not all(isinstance(p, Value) for p in parameters):
+            return None
+        if {uses[v] for v in (*parameters, *[z for z, _ in units])} != {1} or {uses[a] for a in below} - {len(units)}:
             return None
         layers.append(
             {

@@ -62,7 +62,8 @@ function tone(x, largest) {
 
 // --- the drawing ---
 
-const stage = $('graph');
+const stage = $('graph'), world = svg('g', {});
+stage.append(world);
 $('title').textContent = document.title;
 
 // A leaf's shape says what it is, as its colour does.
@@ -138,15 +139,15 @@ const viewOf = i => views.findLast(view => view.i === i);
 
 // The layout comes with the page, except for a large net, of which neurons.js draws the neurons and opens one.
 if (graph.places) {
-  for (const group of graph.groups) drawGroup(stage, ...group);
+  for (const group of graph.groups) drawGroup(world, ...group);
   const drawn = graph.arrows[Symbol.iterator]();
   tape.args.forEach((args, user) => args.forEach((arg, k) => {
     if (!Tape.isNode(arg)) return;
     const [path, dx, dy, ...label] = drawn.next().value, [x, y] = graph.places[arg], [u, v] = graph.places[user];
-    drawArrow(stage, user, k, `M${x} ${y}${path}`, u + dx, v + dy, ...label.map((d, axis) => graph.places[arg][axis] + d));
+    drawArrow(world, user, k, `M${x} ${y}${path}`, u + dx, v + dy, ...label.map((d, axis) => graph.places[arg][axis] + d));
   }));
-  graph.places.forEach(([x, y], i) => drawBox(stage, i, x, y));
-  for (const {label} of links) if (label) stage.append(label);
+  graph.places.forEach(([x, y], i) => drawBox(world, i, x, y));
+  for (const {label} of links) if (label) world.append(label);
 }
 
 // --- steps: each operation forward, the seed ∂J/∂J = 1, each edge backward ---
@@ -456,8 +457,8 @@ function aim(to, smooth) {
 }
 function show(to) {
   camera = to;
-  const [width, height] = extentOfStage().map(length => length / camera.zoom);
-  stage.setAttribute('viewBox', `${camera.x - width / 2} ${camera.y - height / 2} ${width} ${height}`);
+  const {x, y, zoom} = to, [width, height] = extentOfStage();
+  world.setAttribute('transform', `translate(${width / 2 - zoom * x} ${height / 2 - zoom * y}) scale(${zoom})`);
 }
 function frameOf({left, top, right, bottom}, least, most) {
   const [width, height] = extentOfStage();
@@ -468,13 +469,14 @@ const everything = () => frameOf(extent([
   ...views.map(view => view.ends), ...graph.groups.map(([, , x, y, width, height]) => [x, y, x + width, y + height]),
 ]), 0.01, 1.6);
 
-// The present step and its neighbours, as large as they can be and never too small to read.
+// The present step and its neighbours, in one size: text is laid out anew whenever its size changes.
+const READABLE = 1.25;
 function look(smooth = true) {
   if (!follow) return;
   const {ids, node} = present(), all = everything();
   if (!ids.length || step === last() || all.zoom >= 1) return aim(all, smooth);
-  const frame = extent(ids.flatMap(i => viewOf(i)?.ends ? [viewOf(i).ends] : []));
-  const to = frameOf(frame, 1.1, 1.6), [width, height] = extentOfStage().map(length => length / to.zoom);
+  const frame = extent(ids.flatMap(i => viewOf(i) ? [viewOf(i).ends] : []));
+  const to = frameOf(frame, READABLE, READABLE), [width, height] = extentOfStage().map(length => length / READABLE);
   const [left, top, right, bottom] = viewOf(node).ends;
   if (frame.right - frame.left > width) to.x = (left + right) / 2;
   if (frame.bottom - frame.top > height) to.y = (top + bottom) / 2;
