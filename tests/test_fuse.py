@@ -78,7 +78,8 @@ def test_what_needs_other_rounds_waits(reader: Nest) -> None:
 def test_a_table_may_read_anything() -> None:
     """Sums whose terms come from the table may be of any rows."""
     first = elementwise(10, (0, 1))
-    anywhere = product(20, 50, 1, 3)
+    anywhere = product(20, 2, 1, 8)
+    assert shapes([first, anywhere]) == [[False, False]]
     anywhere = anywhere._replace(segments=(anywhere.segments[0]._replace(table=True),))
     assert shapes([first, product(20, 50, 1, 3)]) == [[False, False]]
     assert shapes([first, anywhere]) == [[True], [False]]
@@ -165,6 +166,8 @@ def test_what_only_functions_read_is_computed_with_them() -> None:
     e = elementwise(30, (20, 1), native="exp")
     assert natives([z, size]) == [["products", "llvm.fabs"]]
     assert natives([z, size, e]) == [["products"], ["llvm.fabs", "exp"]]
+    minus = elementwise(40, (20, 1), native="fneg")
+    assert natives([z, size, minus, elementwise(30, (40, 1), native="exp")])[1] == ["llvm.fabs", "fneg", "exp"]
     assert natives([z, size, elementwise(40, (10, 1), native="fneg"), e])[0] == ["products", "fneg"]
     assert natives([z, size, e, product(40, 20, 1, 8)])[:2] == [["products", "llvm.fabs"], ["exp"]]
     backwards = elementwise(30, (27, -1), native="exp")

@@ -42,10 +42,11 @@ def fuse(nests: Sequence[Nest], readers: Sequence[Nest], rows: int) -> list[Body
     reading = {id(nest): {id(reader) for reader in readers if _reads(reader, nest, rows)} for nest in nests}
     for body in reversed(bodies):
         for nest in [nest for nest in reversed(body) if not calls([nest])]:
-            homes = [other for other in bodies if calls(other) and {*map(id, other)} >= reading[id(nest)] != set()]
-            if homes and homes[0] is not body and all(_fits(reader, nest, rows) for reader in homes[0]):
+            its_readers = reading[id(nest)]
+            users = next((other for other in bodies if its_readers and its_readers <= {*map(id, other)}), body)
+            if users is not body and calls(users) and all(_fits(reader, nest, rows) for reader in users):
                 body.remove(nest)
-                homes[0].insert(0, nest)
+                users.insert(0, nest)
     return [Body(body, [not reading[id(nest)] <= {*map(id, body)} for nest in body]) for body in bodies if body]
 
 
