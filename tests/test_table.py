@@ -480,6 +480,12 @@ def test_where_does_not_touch_the_other_branch() -> None:
     assert table.where(0.0, a, b).partials == (None, None, 1.0)
 
 
+@pytest.mark.parametrize(("row", "partials"), [(table.hypot, (0.0, 0.0)), (table.xlogy, (-math.inf, 0.0))])
+def test_partials_at_the_origin(row: Op, partials: tuple[float, float]) -> None:
+    """The subgradient of least norm where the quotient is 0/0."""
+    assert record(row, (Value(0.0), Value(0.0))).partials == partials
+
+
 # --- the row as an object ---
 
 
