@@ -772,9 +772,13 @@ def test_a_phone(browser: Browser, tmp_path: Path) -> None:
 
 
 def test_print(open_page: Open) -> None:
-    """On paper the whole graph stands above the panels, without buttons."""
-    page = open_page(net()[1], "#step=20")
+    """On paper the whole graph stands above the panels, without buttons, on white even where the page is dark."""
+    page = open_page(net()[1], "#step=20&theme=dark")
     page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    x, y, width, height = view(page)
+    assert page.evaluate(f"views.every(({{ends: [l, t, r]}}) => l > {x} && t > {y} && r < {x + width})")
     assert page.locator("[role=toolbar]").first.is_hidden()
     assert page.locator("#now").is_visible()
 
