@@ -777,7 +777,7 @@ def test_print(open_page: Open) -> None:
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    x, y, width, height = view(page)
+    x, y, width, _ = view(page)
     assert page.evaluate(f"views.every(({{ends: [l, t, r]}}) => l > {x} && t > {y} && r < {x + width})")
     assert page.locator("[role=toolbar]").first.is_hidden()
     assert page.locator("#now").is_visible()
