@@ -157,6 +157,8 @@ def test_anomalies_in_compiled_code() -> None:
             program([1.0, -1.0])
         with pytest.raises(FloatingPointError, match="log of"):
             program.each([2.0, -1.0])
+        with pytest.raises(FloatingPointError, match="not finite in float32; the engine's, in float64, are"):
+            compile(lambda x: [1e30 * x * x, 2.0], dtype="float32").each([1.0, 1e30])
         with pytest.raises(FloatingPointError, match="gradient of"):
             compile(lambda x: sqrt(w - x), params=[w]).value_and_grad([0.5, 1.0])
 

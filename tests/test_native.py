@@ -216,7 +216,7 @@ def test_registers_of_any_size(
     host = native.machine()
     for name, size in {"register": register, "sums": sums, "row": row, "abi": None}.items():
         monkeypatch.setattr(host, name, size)
-    model = MLP(5, [7, 9, 2], activation="tanh", seed=0)
+    model = MLP(5, [7, 9, 2], activation="tanh", output_activation="sin", seed=0)
     X = np.linspace(-1.0, 1.0, 375).reshape(75, 5)
     Y = np.linspace(0.0, 1.0, 150).reshape(75, 2)
     program = compile(lambda x, y: half_squared_error(model(x), y), params=model.parameters())

@@ -70,6 +70,8 @@ class _Emitter:
         self.lines: list[str] = []
         self.functions: list[str] = []
         self.declared: set[str] = set()
+        self.written: set[str] = set()
+        self.short = len(program.nests) <= _PART
         self.count = 0
         self.label = "entry"
 
@@ -192,7 +194,7 @@ class _Emitter:
         if scalar:
             return self.function(self.scalar_name(native), kind, operands)
         if native in vector_math.FUNCTIONS:
-            return vector_math.FUNCTIONS[native](self, *operands)
+            return self.written_out(native, *operands)
         if found := self.libm(native, len(operands)):
             return self.function(found, kind, operands)
         return self.each(native, operands)
@@ -203,6 +205,19 @@ class _Emitter:
     def function(self, symbol: str, kind: str, operands: list[str]) -> str:
         self.declared.add(f"declare {kind} @{symbol}({', '.join([kind] * len(operands))})")
         return self.new(f"call {kind} @{symbol}({', '.join(f'{kind} {x}' for x in operands)})")
+
+    def written_out(self, native: str, x: str) -> str:
+        """A function of `vector_math`: in place, or in code that is long already as a function to call."""
+        if self.short:
+            return vector_math.FUNCTIONS[native](self, x)
+        if native not in self.written:
+            self.written.add(native)
+            lines, self.lines = self.lines, []
+            y = vector_math.FUNCTIONS[native](self, "%x")
+            head = f"define internal {self.vector} @vector.{native}({self.vector} %x) noinline {{"
+            self.functions += [head, *self.lines, f"  ret {self.vector} {y}", "}"]
+            self.lines = lines
+        return self.new(f"call {self.vector} @vector.{native}({self.vector} {x})")
 
     def each(self, native: str, operands: list[str]) -> str:
         """A scalar function, lane by lane."""
@@ -400,7 +415,6 @@ class _Emitter:
         varied = [nest for nest in self.program.nests if not nest.uniform]
         sums = [nest for nest in varied if nest.sink and not self.per_sample]
         computed = [nest for nest in varied if nest not in sums]
-        fused = len(computed) <= _PART
         groups = self.new(f"udiv i64 {self.new(f'add i64 {blocks}, {self.blocks - 1}')}, {self.blocks}")
         with self.loop(groups) as (group, _, _):
             done = self.new(f"mul i64 {group}, {self.blocks}")
@@ -410,7 +424,7 @@ class _Emitter:
                 self.do(f"%sample = mul i64 {self.new(f'add i64 {done}, {b}')}, {self.width}")
                 self.rows = self.at("%rows", self.new(f"mul i64 {b}, {self.program.rows * self.width}"))
                 self.load_block(arguments, self.new("add i64 %first, %sample"), final)
-                bodies = fuse(computed, varied, self.program.rows) if fused else _single(computed)
+                bodies = fuse(computed, varied, self.program.rows) if self.short else _single(computed)
                 self.bodies(bodies, "i64 %sample", "i64 %padded")
             self.rows = "%rows"
             self.bodies(_single(sums), "i64 %count")

@@ -197,6 +197,7 @@ class Program:
                 for y in results:
                     if isinstance(y, Value):
                         adjoints(y)
+            raise FloatingPointError(f"a result is not finite in {self.dtype}; the engine's, in float64, are")
 
 
 class Bound:
