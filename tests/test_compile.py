@@ -852,6 +852,27 @@ def test_the_gradient_of_a_parameter_does_not_rename_it() -> None:
 # --- what can be seen of a program ---
 
 
+def test_long_code_calls_its_functions() -> None:
+    """A chain that does not roll has tanh and its derivative written out once, and computes what the engine does."""
+    W = [Value(0.5 + 0.01 * i) for i in range(40)]
+
+    def f(x: Any) -> Any:
+        y = x
+        for i, w in enumerate(W):
+            y = tanh(w * y + x) if i % 3 else tanh(y * y - w)
+        return y
+
+    program = compile(f, params=W)
+    x = np.linspace(-1.0, 1.0, 9)
+    value, gradient = program.value_and_grad(x)
+    J = total([f(Value(v)) for v in x.tolist()]) / 9.0
+    J.backward()
+    assert value == pytest.approx(J.data, rel=1e-12)
+    assert gradient == pytest.approx([w.grad for w in W], rel=1e-9, abs=1e-12)
+    definitions = [line for line in program.llvm.splitlines() if line.startswith("define")]
+    assert sum("@vector.tanh" in line for line in definitions) == 1
+
+
 def test_text_stats_and_code() -> None:
     """Before the first call there is nothing to see; then there is the text, the sizes, the IR and the assembly."""
     model = MLP(2, [3, 1], "tanh", seed=0)
