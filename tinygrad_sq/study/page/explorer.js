@@ -471,7 +471,9 @@ const everything = () => frameOf(extent([
 
 // The present step and its neighbours, in one size: text is laid out anew whenever its size changes.
 const READABLE = 1.25;
+const paper = matchMedia('print');
 function look(smooth = true) {
+  if (paper.matches) return aim(everything(), false);
   if (!follow) return;
   const {ids, node} = present(), all = everything();
   if (!ids.length || step === last() || all.zoom >= 1) return aim(all, smooth);
@@ -514,7 +516,7 @@ stage.addEventListener('pointerdown', event => {
   };
 });
 for (const end of ['pointerup', 'pointercancel']) stage.addEventListener(end, () => stage.onpointermove = null);
-new ResizeObserver(() => follow ? look(false) : show(camera)).observe(stage);
+new ResizeObserver(() => follow || paper.matches ? look(false) : show(camera)).observe(stage);
 
 // --- controls ---
 
