@@ -788,7 +788,7 @@ def test_print(open_page: Open) -> None:
 
 def test_the_same_bytes_in_every_run() -> None:
     """The page of one graph is one sequence of bytes, whatever the hash seed."""
-    output_under_any_hash_seed(
+    text = output_under_any_hash_seed(
         "from tinygrad_sq import MLP\n"
         "from tinygrad_sq.job import sample_graph\n"
         "from tinygrad_sq.study.explore import page\n"
@@ -796,6 +796,7 @@ def test_the_same_bytes_in_every_run() -> None:
         "J = sample_graph(model, [0.8, -0.5], [0.5])\n"
         "print(page(J, model=model, data=([[0.1, 0.2], [0.3, 0.5]], [0.0, 1.0])))"
     )
+    assert text.startswith("<!doctype html>")
 
 
 def test_it_forbids_every_request(tmp_path: Path) -> None:

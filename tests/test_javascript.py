@@ -224,13 +224,14 @@ def test_what_is_used_twice_is_written_once() -> None:
 
 def test_the_same_bytes() -> None:
     """Graph and script are the same in every process."""
-    output_under_any_hash_seed(
+    text = output_under_any_hash_seed(
         "from tinygrad_sq import *\n"
         "from tinygrad_sq.study.javascript import *\n"
         "x, y = Value(1.0), Value(2.0)\n"
         "graph = graph_json(where(x > y, softplus(gelu(x)), logsumexp([x, y, x * y])) ** 0.5)\n"
         "print(graph, numeric_core(graph), trainer_json(MLP(2, [2, 1], seed=0), [[1.0, 2.0]], [1.0], lr=0.1))"
     )
+    assert "class Tape" in text
 
 
 # --- rows that JavaScript cannot say ---

@@ -17,7 +17,7 @@ import pytest
 from compiled import close
 from test_compile import BLOCKS
 
-from tinygrad_sq import MLP, Value, compile, cost, half_squared_error, maximum, sin, table, tanh, value_and_grad
+from tinygrad_sq import MLP, Value, atan, compile, cosh, cost, half_squared_error, maximum, sin, table, value_and_grad
 from tinygrad_sq.compiler import native
 
 
@@ -51,17 +51,14 @@ def test_the_same_kernel_is_compiled_once(folder: Path, monkeypatch: pytest.Monk
 
 
 def test_another_kernel_is_another_file(folder: Path) -> None:
-    """The key is the code: type, number of samples at a time and constants are in it, parameters are not."""
-    p = Value(2.0)
-    for p.data in 2.0, 3.0:
-        assert compile(lambda x: p * sin(x), params=[p])([1.0]) == pytest.approx(p.data * np.sin(1.0))
-    assert len(list(folder.iterdir())) == 1
+    """The key is the code: type and number of samples at a time are in it, constants are not."""
     work()
     assert work(3.0) == pytest.approx([3.0 * np.sin(1.0), 3.0 * np.sin(2.0)])
+    assert len(list(folder.iterdir())) == 1
     compile(lambda x: sin(x) * 2.0, dtype="float32").each([1.0, 2.0])
     compile(lambda x: sin(x) * 2.0).each([1.0])
     compile(lambda x: sin(x) / 2.0).each([1.0, 2.0])
-    assert len(list(folder.iterdir())) == 6
+    assert len(list(folder.iterdir())) == 4
 
 
 @pytest.mark.parametrize(
@@ -194,17 +191,17 @@ def test_what_a_machine_may_lack(
 
 
 def test_a_function_of_which_there_is_no_vector_form(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is called for each sample of the block. (The terms of the gradient, of size 1, cancel.)"""
+    """It is called for each sample of the block."""
     host = native.machine()
     monkeypatch.setattr(host, "libm", lambda name, n, real="double": None)
     X = np.linspace(-2.0, 2.0, 70)
-    y, d = compile(value_and_grad(lambda x: tanh(x) * sin(x))).each(X)
+    y, d = compile(value_and_grad(lambda x: atan(x) * cosh(x))).each(X)
     for k, x in enumerate(X.tolist()):
         v = Value(x)
-        eager = tanh(v) * sin(v)
+        eager = atan(v) * cosh(v)
         eager.backward()
         assert close(y[k], eager.data)
-        assert close(d[k], v.grad, scale=1.0)
+        assert close(d[k], v.grad)
     del folder
 
 

@@ -271,7 +271,7 @@ leaky_relu: Op = Op("leaky_relu", lambda x, slope: x if x > 0.0 else slope * x,
     operands=lambda x, slope=0.01: (x, slope), kink=lambda x, slope: abs(x),
     native=lambda x, slope: where(less(0.0, x), x, slope * x))
 elu: Op = Op("elu", lambda x, alpha: x if x > 0.0 else alpha * math.expm1(x),
-    (lambda y, x, alpha: _where(step(x), 1.0, alpha * exp(x)),
+    (lambda y, x, alpha: _where(step(x), 1.0, alpha * exp(0.5 * x) * exp(0.5 * x)),  # exp(x) may be subnormal
      lambda y, x, alpha: _where(step(x), 0.0, expm1(x))),
     "x, or alpha (e^x - 1) (alpha 1) where x is not positive", arity=2,
     operands=lambda x, alpha=1.0: (x, alpha), kink=lambda x, alpha: abs(x),

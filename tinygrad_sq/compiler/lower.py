@@ -149,8 +149,8 @@ class _Emitter:
         if space == ROW:
             return self.new(f"load {self.vector}, ptr {self.row(place)}, align {self.size}")
         number = int(place) - self.program.parameters if place.isdigit() else -1
-        if 0 <= number < len(self.program.constants):  # which tells LLVM more than its place
-            scalar = self.literal(self.program.constants[number])
+        if 0 <= number < len(self.program.constants) and self.program.constants[number] in (0.0, 1.0, -1.0):
+            scalar = self.literal(self.program.constants[number])  # LLVM simplifies; others are not in the cache's key
         else:
             scalar = self.new(f"load {self.real}, ptr {self.at('%scalars', place)}")
         return scalar if uniform or self.width == 1 else self.all(scalar, self.real)
