@@ -111,7 +111,9 @@ def partial(name: str, point: Sequence[float], i: int, side: int = 0) -> Any:
     """The partial derivative by operand i at `point`, to 50 digits: two-sided, or from one side."""
     with mp.workprec(_bits(point) + 1100 * (point[i] == 0)):
         xs = [mp.mpf(x) for x in point]
-        h = min(abs(xs[i]) or mp.mpf(2) ** -1100, mp.mpf(1)) * mp.mpf(2) ** -120
+        # The quotient is wrong by the square of h times how fast f bends, as x**y does y times over.
+        bend = max(0, *(math.frexp(x)[1] for x in point))
+        h = min(abs(xs[i]) or mp.mpf(2) ** -1100, mp.mpf(1)) * mp.mpf(2) ** -(120 + bend)
         return mp.mpf(_slope(FUNCTIONS[name], xs, i, h, side))
 
 
