@@ -92,7 +92,7 @@ def kernels(worker: Worker, rounds: int) -> Table:
         table.append(
             [name(**net), spread([a["seconds"] for a in answers], 1e-6), spread(flops, 1e9), f"{share} %", wanted]
         )
-    table.append(["FMAs alone, in 16 registers", "", spread(peaks, 1e9), "", ""])
+    table.append(["FMAs alone, in 12 registers", "", spread(peaks, 1e9), "", ""])
     return table
 
 

@@ -49,7 +49,7 @@ class Ours:
 
     def point(self) -> tuple[Callable[[], Any], Callable[[], list[float]]]:
         bound = self.compile(self.value_and_grad(rosenbrock)).bind(POINT)
-        return bound, bound.outputs.tolist
+        return bound.run, bound.outputs.tolist
 
     def kernel(self, net: Case) -> dict[str, float]:
         """Seconds of the kernel of a net alone, forward and backward, with what Python does around it left out."""
@@ -64,18 +64,20 @@ class Ours:
         return {"seconds": seconds, "flops per second": flops_of(net) * SAMPLES / seconds}
 
     def peak(self) -> float:
-        """Additions and multiplications a second of the core: 16 independent chains of vector FMAs."""
-        from tinygrad_sq.compiler.native import Native
+        """Additions and multiplications a second of the core: independent chains of vector FMAs, as many as registers
+        hold, which is more than the core has in flight (latency 4, two a cycle)."""
+        from tinygrad_sq.compiler.native import Native, machine
 
-        chains, rounds, vector = range(16), 10_000_000, "<8 x double>"
+        lanes = machine().register // 8
+        chains, rounds, vector = range(12), 10_000_000, f"<{lanes} x double>"
         phis = "\n".join(
             f"  %a{k} = phi {vector} [ zeroinitializer, %entry ], [ %b{k}, %loop ]\n"
-            f"  %b{k} = call {vector} @llvm.fma.v8f64({vector} %v, {vector} %v, {vector} %a{k})"
+            f"  %b{k} = call {vector} @llvm.fma.v{lanes}f64({vector} %v, {vector} %v, {vector} %a{k})"
             for k in chains
         ).splitlines()
         body = "\n".join(sorted(phis, key=lambda line: "phi" not in line))
         total = "\n".join(f"  %s{k + 1} = fadd {vector} %s{k}, %b{k}" for k in chains)
-        ir = f"""declare {vector} @llvm.fma.v8f64({vector}, {vector}, {vector})
+        ir = f"""declare {vector} @llvm.fma.v{lanes}f64({vector}, {vector}, {vector})
 define void @run(ptr %data) {{
 entry:
   %v = load {vector}, ptr %data, align 8
@@ -89,14 +91,14 @@ loop:
 end:
   %s0 = fadd {vector} %v, %v
 {total}
-  store {vector} %s16, ptr %data, align 8
+  store {vector} %s{len(chains)}, ptr %data, align 8
   ret void
 }}"""
         native = Native(ir)
-        data = np.full(8, 1e-3)
+        data = np.full(lanes, 1e-3)
         start = time.process_time()
         native.run(data.ctypes.data)
-        return len(chains) * 8 * 2 * rounds / (time.process_time() - start)
+        return len(chains) * lanes * 2 * rounds / (time.process_time() - start)
 
     def compile_time(self, nodes: int, rolls: bool) -> dict[str, float]:
         """Seconds from a function to its first mean and gradient, and the nodes of the graph of both."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import math
 import random
@@ -585,6 +586,21 @@ def test_bound_to_one_point() -> None:
         value, gradient = value_and_grad(rosenbrock)(x)
         assert bound().tolist() == pytest.approx([value, *gradient])
         assert bound.outputs is bound()
+        assert bound.outputs is bound.run()
+
+
+def test_a_bound_function_outlives_the_program() -> None:
+    """`run` alone keeps all that it reads and writes, and leaves no reference behind when it is called."""
+    bound = compile(value_and_grad(rosenbrock)).bind([1.0, 2.0, 3.0])
+    run, x, outputs = bound.run, bound.inputs[0], bound.outputs
+    del bound
+    gc.collect()
+    x[:] = 0.0
+    before = sys.getrefcount(outputs)
+    for _ in range(100):
+        run()
+    assert sys.getrefcount(outputs) == before
+    assert outputs.tolist() == [2.0, -2.0, -2.0, 0.0]
 
 
 def test_decorator() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_sq.compiler.bound import Bound
 from tinygrad_sq.compiler.kernel import Array, Batch, Kernel, Mode, Stats, scalar_names
 from tinygrad_sq.compiler.native import machine
 from tinygrad_sq.compiler.text import to_text
@@ -198,27 +199,3 @@ class Program:
                     if isinstance(y, Value):
                         adjoints(y)
             raise FloatingPointError(f"a result is not finite in {self.dtype}; the engine's, in float64, are")
-
-
-class Bound:
-    """A program at one point, bound to arrays: a call costs little more than the arithmetic.
-
-    inputs   an array for each argument, to write into
-    outputs  one array: the scalars of f's result, in order, after a call
-
-    The parameters count with the data that they had when it was made.
-    """
-
-    def __init__(self, program: Program, args: tuple[Any, ...]) -> None:
-        batch = Batch([np.array(arg, program.dtype)[np.newaxis] for arg in args], program.dtype)
-        kernel = Kernel(program.f, program.parameters, Mode.EACH, batch, program.dtype, 1)
-        self.inputs = [a[0] if a.ndim > 1 else a for a in batch.arrays]
-        self.outputs = np.zeros(len(kernel.rolled.outputs), program.dtype)
-        (lane,) = kernel.lanes
-        lane.run(batch, program.data(), self.outputs, 1.0, batch.order, 0, 1)
-        self._alive = kernel, batch
-        self._run, self._address = lane.native.run, lane.address
-
-    def __call__(self) -> Array:
-        self._run(self._address)
-        return self.outputs
