@@ -387,12 +387,12 @@ def _arrow(route: Route, tail: Point, head: Point) -> list[str | int]:
 
 
 def _path(route: Route, tail: Point) -> str:
-    """The strokes of an arrow in whole pixels, each point relative to the last."""
-    path, here = "", tail
+    """The way of an arrow in whole pixels, each point relative to the last. It goes on behind the label, for which
+    there is room for the longest number: most are much shorter."""
+    path = "m{} {}".format(*_steps(tail, route.start))
+    here = route.start
     for start, *points in route.strokes:
-        path += "m{} {}".format(*_steps(here, start))
-        here = start
-        for curve in zip(*[iter(points)] * 3):
+        for curve in [(start,), *zip(*[iter(points)] * 3)]:
             steps = [_steps(here, to) for to in curve]
             if any(dy for _, dy in steps):
                 path += "c" + " ".join(f"{dx} {dy}" for dx, dy in steps)

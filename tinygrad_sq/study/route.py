@@ -52,16 +52,17 @@ class Columns:
 
 
 class Route(NamedTuple):
-    """The way of an arrow: strokes with a gap for the label, each a point and then three more for each Bézier curve;
-    the tip; the label's middle, None if there is no label."""
+    """The way of an arrow: where it leaves its box; strokes with a gap for the label, each a point and then three more
+    for each Bézier curve; the tip; the label's middle, None if there is no label."""
 
+    start: Point
     strokes: list[list[Point]]
     tip: Point
     label: Point | None
 
     def turned(self, turn: Callable[[Point], Point]) -> Route:
         strokes = [[turn(point) for point in stroke] for stroke in self.strokes]
-        return Route(strokes, turn(self.tip), self.label and turn(self.label))
+        return Route(turn(self.start), strokes, turn(self.tip), self.label and turn(self.label))
 
 
 class _Hop(NamedTuple):
@@ -165,7 +166,7 @@ class Router:
             (onward,), _ = self._strokes(hop)
             strokes[-1] += onward[1:]
         u, v = hops[-1].end
-        return Route(strokes, (u + ARROWHEAD, v), label)
+        return Route(hops[0].start, strokes, (u + ARROWHEAD, v), label)
 
     def _strokes(self, hop: _Hop) -> tuple[list[list[Point]], Point | None]:
         if self.columns.next.get(hop.tail_u) != hop.head_u:
