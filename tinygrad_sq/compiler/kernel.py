@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from enum import Enum
 from functools import partial
 from itertools import pairwise
@@ -20,7 +22,6 @@ from tinygrad_sq.compiler.native import Native, machine
 from tinygrad_sq.compiler.roll import roll
 from tinygrad_sq.compiler.tape import Tape
 from tinygrad_sq.compiler.trace import trace, tracing
-from tinygrad_sq.graph import topological_order
 from tinygrad_sq.table import number
 from tinygrad_sq.tree import flatten
 from tinygrad_sq.value import Value
@@ -104,9 +105,22 @@ def _numbers(arg: Any, dtype: np.dtype[Any]) -> Array:
         return np.require(a, dtype, ["C", "A"])
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without Python's collector of cycles: a compile makes many objects at once, and no cycles for it to find."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 class Kernel:
     """f in native code. `width` samples are worked on at a time; each of `threads` takes a part of the batch."""
 
+    @_uncollected()
     def __init__(
         self,
         f: Callable[..., Any],
@@ -131,12 +145,10 @@ class Kernel:
                 if results[0].op:
                     results[0].label = results[0].label or "J"
                 roots += gradient(results[0], parameters, seed)
-        order = topological_order(*roots)
-        known = {*inputs, seed, *parameters}
-        self.constants = [v for v in order if v.op is None and v not in known]
-        self.constant_data = [v.data for v in self.constants]
         clock.append(time.perf_counter())
         tape = Tape(roots, [*inputs, seed], parameters)
+        self.constants = tape.constants
+        self.constant_data = [v.data for v in self.constants]
         clock.append(time.perf_counter())
         names = [y.label or f"result[{k}]" for k, y in enumerate(results)]
         if mode is Mode.GRADIENT:
@@ -155,13 +167,12 @@ class Kernel:
         self.native = Native(lower(self.rolled, widths, target))
         clock.append(time.perf_counter())
         self.mode, self.dtype, self.block, self.blocks = mode, dtype, width, blocks
-        live = tape.live()
         self.stats = Stats(
-            len(order),
-            len(live),
+            tape.nodes,
+            len(tape.live),
             len(self.rolled.nests),
             self.rolled.rows * width * blocks * dtype.itemsize,
-            sum(max(1, len(tape.instructions[i].operands) - 1) for i in live) - len(inputs) - len(parameters),
+            sum(max(1, len(tape.instructions[i].operands) - 1) for i in tape.live) - len(inputs) - len(parameters),
             dict(zip(("trace", "tape", "roll", "native"), [b - a for a, b in pairwise(clock)])),
         )
         self.lanes = [Lane(self) for _ in range(threads)]
