@@ -143,7 +143,7 @@ class Tape:
         return uses
 
     def _merge_products(self, uses: list[int]) -> list[int]:
-        """Write sums of sums of products as one, where the inner ones are of no other use. Returns what is live then."""
+        """Write sums of sums of products as one, where the inner ones are of no other use: what is live after it."""
         inner = {index for index in self._sums if uses[index] == 1}
         merged: dict[int, Products] = {}
         for index in sorted(self._sums):
