@@ -26,7 +26,8 @@ from tinygrad_sq.table import number
 from tinygrad_sq.tree import flatten
 from tinygrad_sq.value import Value
 
-# What did not roll is long: with one register to a row instead of several, its code is a fraction of the length.
+# What did not roll is long: with one register to a row instead of several its code is shorter, and LLVM's passes, which
+# find little in it, would take more time than all the rest.
 _MANY_NESTS = 128
 # Bytes for the rows of several blocks, within the second cache of most cores.
 _ROOM = 1 << 20
@@ -155,16 +156,17 @@ class Kernel:
             names += [f"∂{names[0]}/∂{p.label or f'p[{k}]'}" for k, p in enumerate(parameters)]
         self.rolled = roll(tape, len(inputs) + 1, len(parameters), names)
         clock.append(time.perf_counter())
-        if len(self.rolled.nests) > _MANY_NESTS:
-            width = min(width, 64 // dtype.itemsize)
+        long = len(self.rolled.nests) > _MANY_NESTS
+        lanes = min(width, machine().register // dtype.itemsize)
+        if long:
+            width = lanes
         real = "double" if dtype == np.float64 else "float"
         widths = [int(np.prod(shape)) for shape in batch.shapes]
         blocks = max(1, _ROOM // (self.rolled.rows * width * dtype.itemsize)) if mode is not Mode.EACH else 1
-        blocks = min(blocks, 8) if width > 1 and len(self.rolled.nests) <= _MANY_NESTS else 1
-        lanes = min(width, machine().register // dtype.itemsize)
+        blocks = min(blocks, 8) if width > 1 and not long else 1
         libm = partial(machine().libm, real=real)
         target = Target(width, lanes, machine().sums, blocks, real, mode is Mode.EACH, libm)
-        self.native = Native(lower(self.rolled, widths, target))
+        self.native = Native(lower(self.rolled, widths, target), level=0 if long else 2)
         clock.append(time.perf_counter())
         self.mode, self.dtype, self.block, self.blocks = mode, dtype, width, blocks
         self.stats = Stats(
