@@ -67,13 +67,8 @@ class Nest(NamedTuple):
     table: bool
 
 
-class _Found(NamedTuple):
-    """Where an operand lives, and what its name begins with."""
-
-    space: str
-    place: int
-    stem: str
-
+# Of an operand: its space, its place, and what its name begins with.
+_Found: TypeAlias = "tuple[str, int, str]"
 
 # What instructions in one loop have in common: the first columns of `Nest`, native to sink.
 _Kind: TypeAlias = "tuple[str, tuple[str, ...], tuple[Segment, ...], bool]"
@@ -174,7 +169,7 @@ class _Roller:
                 nests += self._nests(kind, not varied, vectors)
         for space in (ROW, SCALAR):
             roots = [(k, self.found[root if type(root) is int else repr(root)]) for k, root in copies]
-            vectors = [(k, found.place) for k, found in roots if found.space == space]
+            vectors = [(k, place) for k, (s, place, _) in roots if s == space]
             if vectors:
                 nests += self._nests(("copy", (space,), (), True), False, vectors)
         sizes = self.rows, self.scalars, self.inputs, self.parameters
@@ -183,11 +178,11 @@ class _Roller:
     def _remember(self, operands: Iterable[Operand]) -> None:
         for x in operands:
             if type(x) is float and repr(x) not in self.found:
-                self.found[repr(x)] = _Found(SCALAR, self.parameters + len(self.constants), "")
+                self.found[repr(x)] = SCALAR, self.parameters + len(self.constants), ""
                 self.constants.append(x)
 
     def _settle(self, i: int, space: str, place: int, label: str) -> None:
-        self.found[i] = _Found(space, place, _stem(label))
+        self.found[i] = space, place, _stem(label)
         self.labels[space, place] = label
 
     def _places(self, group: Sequence[int], varied: bool) -> range:
@@ -217,16 +212,16 @@ class _Roller:
         if native != PRODUCTS:
             spaces, places, stems = zip(*found)
             return (native, spaces, (), output is not None), (name, *stems), places
-        *factors, bias = found
+        *factors, (space, bias, stem) = found
         pairs: dict[tuple[str, ...], list[tuple[tuple[str, str], tuple[int, int]]]] = {}
         for w, x in zip(factors[::2], factors[1::2]):
-            if (w.space, x.space) == (ROW, SCALAR):
+            if w[0] == ROW and x[0] == SCALAR:
                 w, x = x, w
-            pair = (w.space, x.space), (w.place, x.place)
-            pairs.setdefault((*pair[0], w.stem, x.stem), []).append(pair)
+            pair = (w[0], x[0]), (w[1], x[1])
+            pairs.setdefault((*pair[0], w[2], x[2]), []).append(pair)
         segments, starts = self._segments([pair for alike in pairs.values() for pair in alike], most)
-        kind = native, (bias.space,), tuple(segments), output is not None
-        return kind, (name, bias.stem, *(stem for key in pairs for stem in key)), (bias.place, *starts)
+        kind = native, (space,), tuple(segments), output is not None
+        return kind, (name, stem, *(s for key in pairs for s in key)), (bias, *starts)
 
     def _segments(
         self, pairs: Sequence[tuple[tuple[str, str], tuple[int, int]]], most: int
@@ -252,9 +247,13 @@ class _Roller:
         segments, starts = [], []
         for spaces in sorted({spaces for spaces, _ in pairs}):
             chosen = [places for s, places in pairs if s == spaces]
-            segments.append(Segment(len(chosen), spaces, (0, 0), table=True))
-            starts += [len(self.table), 0]
-            self.table += [p for places in chosen for p in places]
+            if len(chosen) == 1:
+                segments.append(Segment(1, spaces, (0, 0)))
+                starts += chosen[0]
+            else:
+                segments.append(Segment(len(chosen), spaces, (0, 0), table=True))
+                starts += [len(self.table), 0]
+                self.table += [p for places in chosen for p in places]
         return segments, starts
 
     def _nests(self, kind: _Kind, uniform: bool, vectors: Sequence[Vector]) -> list[Nest]:
