@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import math
 import random
@@ -871,6 +872,25 @@ def test_long_code_calls_its_functions() -> None:
     assert gradient == pytest.approx([w.grad for w in W], rel=1e-9, abs=1e-12)
     definitions = [line for line in program.llvm.splitlines() if line.startswith("define")]
     assert sum("@vector.tanh" in line for line in definitions) == 1
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_the_collector_is_left_as_it_was(running: bool) -> None:
+    """Compiling goes without Python's collector of cycles, and starts it again only if it was running before."""
+    before = gc.isenabled()
+    seen = []
+
+    def f(x: Any) -> Any:
+        seen.append(gc.isenabled())
+        return x * 2.0
+
+    try:
+        (gc.enable if running else gc.disable)()
+        compile(f)([1.0])
+        assert gc.isenabled() is running
+        assert not seen[-1]
+    finally:
+        (gc.enable if before else gc.disable)()
 
 
 def test_text_stats_and_code() -> None:

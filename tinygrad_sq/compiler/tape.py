@@ -152,13 +152,13 @@ class Tape:
             rule, args = self._sums[index]
             pairs, bias = rule(*args)
             terms: list[tuple[Operand, Operand]] = []
-            inside: set[Operand] = set()
+            joined = False
             for w, x in [*pairs, (1.0, bias)]:
                 one = type(w) is float and w == 1.0
                 if one and type(x) is int and x in inner:
-                    inside.add(x)
-                    rule, args = self._sums[x]
+                    joined = True
                     uses[x] = 0
+                    rule, args = self._sums[x]
                     inner_pairs, x = merged.pop(x) if x in merged else rule(*args)
                     if len(inner_pairs) > len(terms):  # whose list is needed no more: a long chain is not copied
                         inner_pairs[:0] = terms
@@ -167,7 +167,7 @@ class Tape:
                         terms += inner_pairs
                 if not (one and type(x) is float and x == 0.0):
                     terms.append((w, x))
-            if inside:
+            if joined:
                 merged[index] = terms, 0.0
         for index, (terms, _) in merged.items():
             first = next((k for k, (w, _) in enumerate(terms) if type(w) is float and w == 1.0), None)
