@@ -808,3 +808,12 @@ print(gradients[0], pickle.dumps(gradients[0]).hex())
 def test_hash_seed_changes_nothing() -> None:
     """Gradients, their formulas and their pickles are the same, to the bit, in every process."""
     assert len(output_under_any_hash_seed(SCRIPT)) > 1000
+
+
+def test_a_gradient_that_is_a_number_has_no_name() -> None:
+    """∂(2 x)/∂x is 2 and no node, though y and x have names."""
+    x = Value(3.0, "x")
+    y = 2.0 * x
+    y.label = "y"
+    (g,) = gradient(y, [x])
+    assert (g.data, g.op, g.label) == (2.0, None, "")

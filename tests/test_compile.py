@@ -889,6 +889,25 @@ def test_long_code_calls_its_functions() -> None:
     assert sum("@vector.tanh" in line for line in definitions) == 1
 
 
+@pytest.mark.parametrize("running", [True, False])
+def test_the_collector_is_left_as_it_was(running: bool) -> None:
+    """Compiling goes without Python's collector of cycles, and starts it again only if it was running before."""
+    before = gc.isenabled()
+    seen = []
+
+    def f(x: Any) -> Any:
+        seen.append(gc.isenabled())
+        return x * 2.0
+
+    try:
+        (gc.enable if running else gc.disable)()
+        compile(f)([1.0])
+        assert gc.isenabled() is running
+        assert not seen[-1]
+    finally:
+        (gc.enable if before else gc.disable)()
+
+
 def test_text_stats_and_code() -> None:
     """Before the first call there is nothing to see; then there is the text, the sizes, the IR and the assembly."""
     model = MLP(2, [3, 1], "tanh", seed=0)

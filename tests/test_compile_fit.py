@@ -6,6 +6,7 @@ import copy
 import threading
 from array import array
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,40 @@ def test_what_fit_refuses() -> None:
     with pytest.raises(FloatingPointError):
         program.fit([1e308, 1e308], optimizer=SGD([w], 1.0), epochs=1)
     assert w.data == 1.0
+
+
+@pytest.mark.parametrize(
+    ("inputs", "targets"),
+    [
+        ([], []),
+        (X, Y[:-1]),
+        ([[1.0, 2.0], [1.0]], [1.0, 2.0]),
+        ([[[1.0, 2.0]], [[1.0, 2.0]]], [1.0, 2.0]),
+        ([[1.0, np.nan]], [1.0]),
+        ([[1.0, 2.0]], [np.inf]),
+        ([[1.0, "2"]], [1.0]),
+        (np.ones((1, 2), complex), [1.0]),
+    ],
+)
+def test_samples_are_checked_as_in_the_eager_fit(inputs: Any, targets: Any) -> None:
+    """They are refused in the same words."""
+    words = []
+    for compiled in (False, True):
+        with pytest.raises((TypeError, ValueError)) as error:
+            fit(MLP(2, [1]), inputs, targets, compiled=compiled)
+        words.append(str(error.value))
+    assert words[0] == words[1]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [np.array, lambda rows: np.array(rows, np.float32), lambda rows: [tuple(map(Fraction, row)) for row in rows]],
+)
+def test_samples_in_any_form(form: Callable[[Any], Any]) -> None:
+    """Arrays, tuples, other numbers: what the eager fit takes."""
+    inputs, targets = form(X), form(Y)
+    costs = [fit(MLP(2, [1], seed=0), inputs, targets, epochs=2, compiled=compiled).cost for compiled in (False, True)]
+    assert costs[1] == pytest.approx(costs[0], rel=1e-12)
 
 
 def test_a_step_is_taken_in_whole_or_not_at_all() -> None:

@@ -45,7 +45,7 @@ def test_the_same_kernel_is_compiled_once(folder: Path, monkeypatch: pytest.Monk
     assert work() == EXPECTED
     (file,) = folder.iterdir()
     assert file.suffix == ".o"
-    monkeypatch.setattr(native, "_object_code", lambda ir: pytest.fail("compiled again"))
+    monkeypatch.setattr(native, "_object_code", lambda ir, level: pytest.fail("compiled again"))
     assert work() == EXPECTED
     monkeypatch.undo()
 

@@ -37,7 +37,7 @@ def recorded(f: Callable[..., Any], inputs: int, params: Sequence[Value] = ()) -
 
 def run(tape: Tape, inputs: Sequence[float], params: Sequence[float] = ()) -> list[float]:
     values: dict[int, float] = {}
-    for i in tape.live():
+    for i in tape.live:
         native, operands, _ = tape.instructions[i]
         if native in (INPUT, PARAMETER):
             values[i] = (inputs if native == INPUT else params)[int(operands[0])]
@@ -49,7 +49,7 @@ def run(tape: Tape, inputs: Sequence[float], params: Sequence[float] = ()) -> li
 
 def natives(tape: Tape) -> list[str]:
     """What is computed, in order."""
-    names = [tape.instructions[i].native for i in tape.live()]
+    names = [tape.instructions[i].native for i in tape.live]
     return [name for name in names if name not in (INPUT, PARAMETER)]
 
 
@@ -177,7 +177,7 @@ def test_labels() -> None:
         return [y, z, relu(y)]
 
     tape = recorded(f, 1, [named])
-    labels = [tape.instructions[i].label for i in tape.live()]
+    labels = [tape.instructions[i].label for i in tape.live]
     assert labels[:2] == ["x[0]", "y"]
     assert "z" not in labels
 

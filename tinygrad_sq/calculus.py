@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 from tinygrad_sq import table
 from tinygrad_sq.graph import topological_order
@@ -43,19 +43,17 @@ def gradient(y: Value, xs: Iterable[Value], upstream: Value | float = 1.0) -> li
         if not isinstance(v, Value):
             raise TypeError(f"gradient takes Values, got {type(v).__name__} {v!r:.60}")
     adjoint = dict.fromkeys(topological_order(y), _EMPTY)
-    adjoint[y] = _Sum(_Term(upstream, 1.0))
+    adjoint[y] = _Sum((upstream, 1.0, None))
     chain_rule(adjoint, _EMPTY, graph_partials)
     results = [_as_value(adjoint[x].value) if x in adjoint else Value(0.0) for x in xs]
     for node, sum_ in adjoint.items():
-        if y.label and node.label:
+        if sum_.made and y.label and node.label:
             sum_.name(f"∂{y.label}/∂{node.label}")
     return results
 
 
-class _Term(NamedTuple):
-    upstream: Value | float
-    local: Value | float
-    guard: Value | None = None
+# An upstream gradient, a local derivative, and the guard of their product: see `_Sum`.
+_Term: TypeAlias = "tuple[Value | float, Value | float, Value | None]"
 
 
 class _Sum:
@@ -69,7 +67,7 @@ class _Sum:
 
     def __init__(self, *terms: _Term) -> None:
         self.terms = list(terms)
-        self.guard = terms[0].guard if terms else None
+        self.guard = terms[0][2] if terms else None
         self._value: Value | float | None = None
         self.made = False  # whether the sum is a node of its own, and not one of its terms
 
@@ -77,20 +75,22 @@ class _Sum:
         if not self.terms:
             return _Sum(term)
         self.terms.append(term)
-        if self.guard is None or term.guard is None:
-            self.guard = None
-        elif self.guard is not term.guard:
-            self.guard = table.where(self.guard, 1.0, term.guard)
+        if self.guard is not None:
+            _, _, guard = term
+            if guard is None:
+                self.guard = None
+            elif self.guard is not guard:
+                self.guard = table.where(self.guard, 1.0, guard)
         return self
 
     def __mul__(self, local: Value | float | table.Branch) -> _Term:
         guard = self.guard
         if isinstance(local, table.Branch):
             guard = local.condition if guard is None else table.where(guard, local.condition, 0.0)
-            return _Term(table.where(guard, self.value, 0.0), 1.0, guard)
+            return table.where(guard, self.value, 0.0), 1.0, guard
         if guard is not None and not (isinstance(local, float) and math.isfinite(local)):
             local = table.where(guard, local, 0.0)
-        return _Term(self.value, local, guard)
+        return self.value, local, guard
 
     @property
     def value(self) -> Value | float:
@@ -118,7 +118,7 @@ class _Sum:
         return _call(table.dot, *upstream, *local, 0.0)
 
     def name(self, label: str) -> None:
-        if self.made and isinstance(self._value, Value):
+        if isinstance(self._value, Value):
             self._value.label = label
 
 
@@ -274,7 +274,7 @@ def jvp(f: Callable[[Any], Any], x: Any, v: Any) -> tuple[Any, Any]:
     order = topological_order(*roots)
     numeric = point.numeric and not any(isinstance(d, Value) for d in directions)
     tangent: dict[Value, Any] = {
-        variable: d if numeric else _Sum(_Term(d, 1.0)) for variable, d in zip(point.variables, directions)
+        variable: d if numeric else _Sum((d, 1.0, None)) for variable, d in zip(point.variables, directions)
     }
     if numeric:
         push_forward(order, tangent, NOTHING, recorded_partials)

@@ -76,15 +76,13 @@ def fit(
     Raises ValueError for samples that are none, of unequal lengths or not finite, and for epochs or a batch_size less
     than 1; FloatingPointError if a step would leave the finite numbers, with the net as before that step.
     """
-    samples = _samples(X, Y)
-    watched = _samples(*validation, "validation ") if validation else []
     optimizer = optimizer or Adam(model.parameters(), lr=0.01)
     if compiled:
         from tinygrad_sq.compiler import compile
 
         program = compile(lambda x, y: loss(model(x), y), params=model.parameters())
         return program.fit(
-            *_columns(samples),
+            *(_arrays(X, Y) or _columns(_samples(X, Y))),
             optimizer=optimizer,
             epochs=epochs,
             batch_size=batch_size,
@@ -92,9 +90,11 @@ def fit(
             weights=model.weights() if lam else (),
             seed=seed,
             shuffle=shuffle,
-            validation=_columns(watched) if watched else None,
+            validation=_columns(_samples(*validation, "validation ")) if validation else None,
             progress=progress,
         )
+    samples = _samples(X, Y)
+    watched = _samples(*validation, "validation ") if validation else []
 
     def run(orders: list[array[int]], size: int, done: Callable[[float], object]) -> None:
         for order in orders:
@@ -108,21 +108,27 @@ def fit(
         with no_grad():
             return _cost(model, watched, loss, lam=0.0).data
 
-    draw = random.Random(seed).random if shuffle else None
-    return run_epochs(run, len(samples), epochs, batch_size, draw, watch if watched else None, progress)
+    draw = random.Random(seed).random
+
+    def shuffled() -> array[int]:
+        keys = [draw() for _ in samples]
+        return array("q", sorted(range(len(samples)), key=keys.__getitem__))
+
+    order = shuffled if shuffle else None
+    return run_epochs(run, len(samples), epochs, batch_size, order, watch if watched else None, progress)
 
 
 def run_epochs(
-    run: Callable[[list[array[int]], int, Callable[[float], object]], None],
+    run: Callable[[list[Any], int, Callable[[float], object]], None],
     samples: int,
     epochs: int,
     batch_size: int | None,
-    draw: Callable[[], float] | None,
+    shuffled: Callable[[], Any] | None,
     watch: Callable[[], float] | None,
     progress: bool,
 ) -> History:
     """The loop of `fit`: `run(orders, size, done)` goes over the samples in each of these orders, in batches of that
-    size, and calls done(J) after each; `watch` follows each epoch. The orders are by the numbers that `draw` gives.
+    size, and calls done(J) after each; `watch` follows each epoch. `shuffled` gives another order each time.
 
     Epochs that take no time are run several at once, for 50 ms or so, after which there is progress and Ctrl-C.
     """
@@ -135,9 +141,9 @@ def run_epochs(
     at_once = 1
     try:
         while (finished := len(history.cost)) < epochs:
-            orders = [order] * min(at_once, epochs - finished)
-            if draw and batch_size is not None:
-                orders = [array("q", sorted(order, key=lambda _: draw())) for order in orders]
+            orders: list[Any] = [order] * min(at_once, epochs - finished)
+            if shuffled and batch_size is not None:
+                orders = [shuffled() for _ in orders]
             start = time.monotonic()
             run(orders, size, history.cost.append)
             if watch:
@@ -191,6 +197,18 @@ def _samples(X: Collection[Any], Y: Collection[Any], which: str = "") -> Samples
     if len(X) != len(Y) or len(X) == 0:
         raise ValueError(f"expected one target for each of the {which}samples, got {len(Y)} for {len(X)} samples")
     return list(zip(_rows(X, f"{which}X"), _rows(Y, f"{which}Y")))
+
+
+def _arrays(*columns: Collection[Any]) -> list[Any] | None:
+    """The columns as arrays, where NumPy finds them in order at once. None: `_samples` is to look at them and say."""
+    import numpy as np
+
+    try:
+        arrays = [np.asarray(column) for column in columns]
+    except ValueError:  # rows of several lengths
+        return None
+    fine = all(a.ndim in (1, 2) and a.dtype.kind in "fiub" and np.isfinite(a).all() for a in arrays)
+    return arrays if fine and len({len(a) for a in arrays}) == 1 and len(arrays[0]) else None
 
 
 def _rows(data: Collection[Any], name: str) -> list[Any]:

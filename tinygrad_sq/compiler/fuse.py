@@ -39,7 +39,8 @@ def fuse(nests: Sequence[Nest], readers: Sequence[Nest], rows: int) -> list[Body
             bodies.append([nest])
         else:
             home.append(nest)
-    reading = {id(nest): {id(reader) for reader in readers if _reads(reader, nest, rows)} for nest in nests}
+    read = [(id(reader), _read(reader, rows)) for reader in readers]
+    reading = {id(nest): {reader for reader, spans in read if _any_meets(spans, _results(nest))} for nest in nests}
     for body in reversed(bodies):
         for nest in [nest for nest in reversed(body) if not calls([nest])]:
             its_readers = reading[id(nest)]
@@ -64,7 +65,7 @@ def _fits(nest: Nest, other: Nest, rows: int) -> bool:
             return False
     if [loop.rounds for loop in nest.loops] != [loop.rounds for loop in other.loops]:
         return False
-    if any(_meet(span, _results(other)) for span in _terms(nest, rows)):
+    if _any_meets(_terms(nest, rows), _results(other)):
         return False
     return all(
         not _meet(_span(nest, k), _results(other))
@@ -76,8 +77,12 @@ def _fits(nest: Nest, other: Nest, rows: int) -> bool:
 
 def _reads(nest: Nest, other: Nest, rows: int) -> bool:
     """Whether a nest may read results of the other."""
-    spans = [(0, rows)] if nest.table else [*_terms(nest, rows), *[_span(nest, k) for k in _operands(nest)]]
-    return any(_meet(span, _results(other)) for span in spans)
+    return _any_meets(_read(nest, rows), _results(other))
+
+
+def _read(nest: Nest, rows: int) -> list[Span]:
+    """The rows that it may read."""
+    return [(0, rows)] if nest.table else [*_terms(nest, rows), *[_span(nest, k) for k in _operands(nest)]]
 
 
 def _operands(nest: Nest) -> list[int]:
@@ -107,6 +112,10 @@ def _span(nest: Nest, k: int) -> Span:
     """Where its k-th place is, in all rounds."""
     reaches = [(loop.rounds - 1) * loop.strides[k] for loop in nest.loops]
     return nest.places[k] + sum(min(0, r) for r in reaches), nest.places[k] + sum(max(0, r) for r in reaches)
+
+
+def _any_meets(spans: Sequence[Span], other: Span) -> bool:
+    return any(_meet(span, other) for span in spans)
 
 
 def _meet(a: Span, b: Span) -> bool:

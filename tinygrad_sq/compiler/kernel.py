@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from enum import Enum
 from functools import partial
 from itertools import pairwise
@@ -20,12 +22,12 @@ from tinygrad_sq.compiler.native import Native, machine
 from tinygrad_sq.compiler.roll import roll
 from tinygrad_sq.compiler.tape import Tape
 from tinygrad_sq.compiler.trace import trace, tracing
-from tinygrad_sq.graph import topological_order
 from tinygrad_sq.table import number
 from tinygrad_sq.tree import flatten
 from tinygrad_sq.value import Value
 
-# What did not roll is long: with one register to a row instead of several, its code is a fraction of the length.
+# What did not roll is long: with one register to a row instead of several its code is shorter, and LLVM's passes, which
+# find little in it, would take more time than all the rest.
 _MANY_NESTS = 128
 # Bytes for the rows of several blocks, within the second cache of most cores.
 _ROOM = 1 << 20
@@ -104,9 +106,22 @@ def _numbers(arg: Any, dtype: np.dtype[Any]) -> Array:
         return np.require(a, dtype, ["C", "A"])
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without Python's collector of cycles: a compile makes many objects at once, and no cycles for it to find."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 class Kernel:
     """f in native code. `width` samples are worked on at a time; each of `threads` takes a part of the batch."""
 
+    @_uncollected()
     def __init__(
         self,
         f: Callable[..., Any],
@@ -131,37 +146,35 @@ class Kernel:
                 if results[0].op:
                     results[0].label = results[0].label or "J"
                 roots += gradient(results[0], parameters, seed)
-        order = topological_order(*roots)
-        known = {*inputs, seed, *parameters}
-        self.constants = [v for v in order if v.op is None and v not in known]
-        self.constant_data = [v.data for v in self.constants]
         clock.append(time.perf_counter())
         tape = Tape(roots, [*inputs, seed], parameters)
+        self.constants = tape.constants
+        self.constant_data = [v.data for v in self.constants]
         clock.append(time.perf_counter())
         names = [y.label or f"result[{k}]" for k, y in enumerate(results)]
         if mode is Mode.GRADIENT:
             names += [f"∂{names[0]}/∂{p.label or f'p[{k}]'}" for k, p in enumerate(parameters)]
         self.rolled = roll(tape, len(inputs) + 1, len(parameters), names)
         clock.append(time.perf_counter())
-        if len(self.rolled.nests) > _MANY_NESTS:
-            width = min(width, 64 // dtype.itemsize)
+        long = len(self.rolled.nests) > _MANY_NESTS
+        lanes = min(width, machine().register // dtype.itemsize)
+        if long:
+            width = lanes
         real = "double" if dtype == np.float64 else "float"
         widths = [int(np.prod(shape)) for shape in batch.shapes]
         blocks = max(1, _ROOM // (self.rolled.rows * width * dtype.itemsize)) if mode is not Mode.EACH else 1
-        blocks = min(blocks, 8) if width > 1 and len(self.rolled.nests) <= _MANY_NESTS else 1
-        lanes = min(width, machine().register // dtype.itemsize)
+        blocks = min(blocks, 8) if width > 1 and not long else 1
         libm = partial(machine().libm, real=real)
         target = Target(width, lanes, machine().sums, blocks, real, mode is Mode.EACH, libm)
-        self.native = Native(lower(self.rolled, widths, target))
+        self.native = Native(lower(self.rolled, widths, target), level=0 if long else 2)
         clock.append(time.perf_counter())
         self.mode, self.dtype, self.block, self.blocks = mode, dtype, width, blocks
-        live = tape.live()
         self.stats = Stats(
-            len(order),
-            len(live),
+            tape.nodes,
+            len(tape.live),
             len(self.rolled.nests),
             self.rolled.rows * width * blocks * dtype.itemsize,
-            sum(max(1, len(tape.instructions[i].operands) - 1) for i in live) - len(inputs) - len(parameters),
+            sum(max(1, len(tape.instructions[i].operands) - 1) for i in tape.live) - len(inputs) - len(parameters),
             dict(zip(("trace", "tape", "roll", "native"), [b - a for a, b in pairwise(clock)])),
         )
         self.lanes = [Lane(self) for _ in range(threads)]

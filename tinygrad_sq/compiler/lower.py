@@ -5,7 +5,8 @@ A row is a vector of LLVM's, one number per sample of a block; a scalar is broad
     kernel(inputs, order, scalars, rows, outputs, first, last, weight)
 
 inputs   a pointer for each argument of the function, to samples x width numbers
-order    the samples' numbers, in the order in which to take them: those from `first` to before `last` are taken
+order    the samples' numbers, in the order in which to take them: those from `first` to before `last` are taken. Where
+         outputs are per sample it is theirs, and not read
 scalars  parameters, constants, room for what is computed from them alone
 rows     room for `blocks` blocks: so many are computed before their sums are taken, which is then done once for all
 outputs  sums over the samples are added to them; or the values per sample, an array for each output
@@ -483,8 +484,10 @@ class _Emitter:
         turns = self.new(f"add {longs} {self.all(first)}, {lanes}")
         inside = self.new(f"icmp ule {longs} {turns}, {self.all(final)}")
         turns = self.new(f"select {truths} {inside}, {longs} {turns}, {longs} {self.all(final)}")
-        addresses = self.new(f"getelementptr i64, ptr %order, {longs} {turns}")
-        samples = self.gather(f"v{n}i64", longs, addresses)
+        samples = turns
+        if not self.per_sample:
+            addresses = self.new(f"getelementptr i64, ptr %order, {longs} {turns}")
+            samples = self.gather(f"v{n}i64", longs, addresses)
         place = 0
         for j, width in enumerate(arguments):
             if width == 0:
@@ -492,15 +495,25 @@ class _Emitter:
             source = self.new(f"load ptr, ptr {self.new(f'getelementptr ptr, ptr %inputs, i64 {j}')}")
             starts = self.new(f"mul {longs} {samples}, {self.all(str(width))}")
             with self.loop(width) as (k, _, _):
-                at = self.new(f"add {longs} {starts}, {self.all(k)}")
-                addresses = self.new(f"getelementptr {self.real}, ptr {source}, {longs} {at}")
-                x = self.gather(f"v{n}{self.suffix}", reals, addresses)
+                if self.per_sample and width == 1 < n:
+                    x = self.side_by_side(reals, self.at(source, first), inside)
+                else:
+                    at = self.new(f"add {longs} {starts}, {self.all(k)}")
+                    addresses = self.new(f"getelementptr {self.real}, ptr {source}, {longs} {at}")
+                    x = self.gather(f"v{n}{self.suffix}", reals, addresses)
                 self.do(f"store {reals} {x}, ptr {self.row(self.affine(place, [(k, 1)]))}, align {self.size}")
             place += width
         weight = self.new(
             f"select {truths} {inside}, {reals} {self.all('%weight', self.real)}, {reals} zeroinitializer"
         )
         self.do(f"store {reals} {weight}, ptr {self.row(str(place))}, align {self.size}")
+
+    def side_by_side(self, kind: str, address: str, inside: str) -> str:
+        n = self.width
+        name = f"llvm.masked.load.v{n}{self.suffix}.p0"
+        self.declared.add(f"declare {kind} @{name}(ptr, i32, <{n} x i1>, {kind})")
+        given = f"ptr {address}, i32 {self.size}, <{n} x i1> {inside}, {kind} zeroinitializer"
+        return self.new(f"call {kind} @{name}({given})")
 
     def gather(self, suffix: str, kind: str, addresses: str) -> str:
         n = self.width

@@ -56,18 +56,23 @@ def machine() -> Machine:
 
 
 class Native:
-    """Compiled code, kept alive; `run` takes the address of a call: see `lower`. Releases the interpreter's lock."""
+    """Compiled code, kept alive; `run` takes the address of a call: see `lower`. Releases the interpreter's lock.
 
-    def __init__(self, ir: str) -> None:
+    level  of LLVM's passes: 2, or 0 for none of those that take time
+    """
+
+    def __init__(self, ir: str, level: int = 2) -> None:
         host = machine()
         self.ir = ir
+        self.level = level
         empty = llvm.parse_assembly(f'target triple = "{llvm.get_default_triple()}"')
         self.engine = llvm.create_mcjit_compiler(empty, host.target())
-        key = hashlib.sha256("\0".join([repr(llvm.llvm_version_info), host.cpu, host.features, ir]).encode())
+        made_of = repr(llvm.llvm_version_info), host.cpu, host.features, str(level), ir
+        key = hashlib.sha256("\0".join(made_of).encode())
         path = _cache_folder() / f"{key.hexdigest()}.o"
         code = _read(path)
         if code is None:
-            code = _object_code(ir)
+            code = _object_code(ir, level)
             _write(path, code)
         self.engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self.engine.finalize_object()
@@ -76,21 +81,21 @@ class Native:
 
     def assembly(self) -> str:
         target = machine().target()
-        text: str = target.emit_assembly(_optimised(self.ir, target))
+        text: str = target.emit_assembly(_optimised(self.ir, self.level, target))
         return text
 
 
-def _optimised(ir: str, target: Any) -> Any:
+def _optimised(ir: str, level: int, target: Any) -> Any:
     module = llvm.parse_assembly(ir)
     module.verify()
-    passes = llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options(speed_level=2))
+    passes = llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options(speed_level=level))
     passes.getModulePassManager().run(module, passes)
     return module
 
 
-def _object_code(ir: str) -> bytes:
+def _object_code(ir: str, level: int) -> bytes:
     target = machine().target()
-    code: bytes = target.emit_object(_optimised(ir, target))
+    code: bytes = target.emit_object(_optimised(ir, level, target))
     return code
 
 

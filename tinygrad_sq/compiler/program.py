@@ -106,6 +106,12 @@ class Program:
             raise ValueError(f"expected a lam of 0 or more, with the weights that it is on, got {lam!r}")
         training = Training(self, args, optimizer, weights, lam)
 
+        draw = random.Random(seed).random
+        samples = training.batch.samples
+
+        def shuffled() -> Array:  # as that of `fit`
+            return np.fromiter(iter(draw, None), np.float64, samples).argsort(kind="stable")
+
         def watch() -> float:
             training.write_back()
             mean: float = self(*(validation or ()))
@@ -114,10 +120,10 @@ class Program:
         try:
             return run_epochs(
                 training.run,
-                training.batch.samples,
+                samples,
                 epochs,
                 batch_size,
-                random.Random(seed).random if shuffle else None,
+                shuffled if shuffle else None,
                 watch if validation else None,
                 progress,
             )

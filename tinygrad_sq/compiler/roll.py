@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import groupby
+from operator import sub
 from typing import NamedTuple, TypeAlias
 
 from tinygrad_sq.compiler.tape import INPUT, PARAMETER, PRODUCTS, Operand, Tape
@@ -67,14 +67,11 @@ class Nest(NamedTuple):
     table: bool
 
 
-class _Kind(NamedTuple):
-    """What instructions in one loop have in common: the first columns of `Nest`."""
+# Of an operand: its space, its place, and what its name begins with.
+_Found: TypeAlias = "tuple[str, int, str]"
 
-    native: str
-    spaces: tuple[str, ...]
-    segments: tuple[Segment, ...]
-    sink: bool = False
-    uniform: bool = False
+# What instructions in one loop have in common: the first columns of `Nest`, native to sink.
+_Kind: TypeAlias = "tuple[str, tuple[str, ...], tuple[Segment, ...], bool]"
 
 
 class Rolled(NamedTuple):
@@ -116,8 +113,8 @@ class _Roller:
         self.outputs = outputs
         self.inputs = inputs
         self.parameters = parameters
-        self.place: dict[int, Place] = {}
-        self.constants: dict[str, int] = {}
+        self.found: dict[int | str, _Found] = {}  # by number of the instruction, or the constant as text
+        self.constants: list[float] = []
         self.table: list[int] = []
         self.labels: dict[Place, str] = {}
         self.groups = 0  # that have no names of their own
@@ -127,22 +124,21 @@ class _Roller:
         depth: dict[int, int] = {}
         used: set[int] = set()
         varies: set[int] = set()
-        work: list[int] = []
-        for i in tape.live():
+        levels: dict[tuple[bool, int], list[int]] = {}
+        for i in tape.live:
             native, operands, label = tape.instructions[i]
-            depth[i] = 0
             if native in (INPUT, PARAMETER):
-                self.place[i] = (ROW if native == INPUT else SCALAR, int(operands[0]))
-                self.labels[self.place[i]] = label
+                depth[i] = 0
+                self._settle(i, ROW if native == INPUT else SCALAR, int(operands[0]), label)
                 if native == INPUT:
                     varies.add(i)
                 continue
-            refers = [x for x in operands if isinstance(x, int)]
+            refers = tape.refers[i]
             used.update(refers)
-            depth[i] = 1 + max(depth[x] for x in refers)
+            depth[i] = 1 + max(map(depth.__getitem__, refers))
             if not varies.isdisjoint(refers):
                 varies.add(i)
-            work.append(i)
+            levels.setdefault((i in varies, depth[i]), []).append(i)
             self._remember(operands)
         self._remember(tape.roots)
         self.rows = self.inputs
@@ -151,62 +147,59 @@ class _Roller:
         # An output that nothing else uses leaves as it is computed; the others are copied out in the end.
         sinks: dict[int, int] = {}
         copies: list[tuple[int, Operand]] = []
-        times = Counter(root for root in tape.roots if isinstance(root, int))
+        times = Counter(root for root in tape.roots if type(root) is int)
         for k, root in enumerate(tape.roots):
-            if isinstance(root, int) and root in varies and root not in used and times[root] == 1 and depth[root]:
+            if type(root) is int and root in varies and root not in used and times[root] == 1 and depth[root]:
                 sinks[root] = k
             else:
                 copies.append((k, root))
 
         nests: list[Nest] = []
-        work.sort(key=lambda i: (i in varies, depth[i]))  # stable: in the order of the tape otherwise
-        for (varied, _), alike in groupby(work, key=lambda i: (i in varies, depth[i])):
-            level = list(alike)
+        for (varied, _), level in sorted(levels.items()):
             table = len(self.table)
             groups = _groups([(i, *self._describe(i, sinks.get(i), _MOST_SEGMENTS)) for i in level])
             if len(groups) > _MOST_GROUPS:
                 del self.table[table:]
                 groups = _groups([(i, *self._describe(i, sinks.get(i), 0)) for i in level])
             for (kind, _), members in groups.items():
-                kind = kind._replace(uniform=not varied)
-                vectors = [(sinks[i] if kind.sink else self._new(i, varied), *places) for i, places in members]
-                if not kind.sink:
-                    self._label([i for i, _ in members])
-                nests += self._nests(kind, vectors)
+                group = [i for i, _ in members]
+                *_, sink = kind
+                results = [sinks[i] for i in group] if sink else self._places(group, varied)
+                vectors = [(result, *places) for result, (_, places) in zip(results, members)]
+                nests += self._nests(kind, not varied, vectors)
         for space in (ROW, SCALAR):
-            vectors = [(k, place) for k, root in copies for s, place in [self._place(root)] if s == space]
+            roots = [(k, self.found[root if type(root) is int else repr(root)]) for k, root in copies]
+            vectors = [(k, place) for k, (s, place, _) in roots if s == space]
             if vectors:
-                nests += self._nests(_Kind("copy", (space,), (), sink=True, uniform=False), vectors)
-        constants = [float(c) for c in self.constants]
+                nests += self._nests(("copy", (space,), (), True), False, vectors)
         sizes = self.rows, self.scalars, self.inputs, self.parameters
-        return Rolled(nests, *sizes, constants, self.table, self.outputs, self.labels)
+        return Rolled(nests, *sizes, self.constants, self.table, self.outputs, self.labels)
 
     def _remember(self, operands: Iterable[Operand]) -> None:
         for x in operands:
-            if not isinstance(x, int):
-                self.constants.setdefault(repr(x), len(self.constants))
+            if type(x) is float and repr(x) not in self.found:
+                self.found[repr(x)] = SCALAR, self.parameters + len(self.constants), ""
+                self.constants.append(x)
 
-    def _label(self, group: list[int]) -> None:
-        """Names for the places of a group: those of its values, or a letter of its own."""
+    def _settle(self, i: int, space: str, place: int, label: str) -> None:
+        self.found[i] = space, place, _stem(label)
+        self.labels[space, place] = label
+
+    def _places(self, group: Sequence[int], varied: bool) -> range:
+        """Places for the results of a group, with the names of its values, or a letter of its own."""
         names = [self.tape.instructions[i].label for i in group]
         if not all(names):
             self.groups += 1
             names = [f"t{self.groups}[{k}]" for k in range(len(group))]
-        for i, name in zip(group, names):
-            self.labels[self.place[i]] = name
-
-    def _new(self, i: int, varied: bool) -> int:
-        """A place for the result of instruction i."""
+        space, start = (ROW, self.rows) if varied else (SCALAR, self.scalars)
+        places = range(start, start + len(group))
+        for i, place, name in zip(group, places, names):
+            self._settle(i, space, place, name)
         if varied:
-            self.place[i] = (ROW, self.rows)
-            self.rows += 1
+            self.rows = places.stop
         else:
-            self.place[i] = (SCALAR, self.scalars)
-            self.scalars += 1
-        return self.place[i][1]
-
-    def _place(self, x: Operand) -> Place:
-        return self.place[x] if isinstance(x, int) else (SCALAR, self.parameters + self.constants[repr(x)])
+            self.scalars = places.stop
+        return places
 
     def _describe(self, i: int, output: int | None, most: int) -> tuple[_Kind, tuple[str, ...], Vector]:
         """What must be alike for instructions to share a loop, what had better be (names), and the operands' places.
@@ -214,21 +207,21 @@ class _Roller:
         A sum of products that takes more than `most` segments has its terms in the table.
         """
         native, operands, label = self.tape.instructions[i]
-        places = [self._place(x) for x in operands]
-        stems = [_stem(self.labels.get(place, "")) for place in places]
+        found = [self.found[x if type(x) is int else repr(x)] for x in operands]
         name = _stem(label if output is None else self.outputs[output])
         if native != PRODUCTS:
-            kind = _Kind(native, tuple([s for s, _ in places]), (), output is not None)
-            return kind, (name, *stems), tuple([p for _, p in places])
+            spaces, places, stems = zip(*found)
+            return (native, spaces, (), output is not None), (name, *stems), places
+        *factors, (space, bias, stem) = found
         pairs: dict[tuple[str, ...], list[tuple[tuple[str, str], tuple[int, int]]]] = {}
-        for k in range(0, len(places) - 1, 2):
-            w, x = (k, k + 1) if (places[k][0], places[k + 1][0]) != (ROW, SCALAR) else (k + 1, k)
-            pair = (places[w][0], places[x][0]), (places[w][1], places[x][1])
-            pairs.setdefault((*pair[0], stems[w], stems[x]), []).append(pair)
+        for w, x in zip(factors[::2], factors[1::2]):
+            if w[0] == ROW and x[0] == SCALAR:
+                w, x = x, w
+            pair = (w[0], x[0]), (w[1], x[1])
+            pairs.setdefault((*pair[0], w[2], x[2]), []).append(pair)
         segments, starts = self._segments([pair for alike in pairs.values() for pair in alike], most)
-        space, bias = places[-1]
-        kind = _Kind(native, (space,), tuple(segments), output is not None)
-        return kind, (name, stems[-1], *(stem for key in pairs for stem in key)), (bias, *starts)
+        kind = native, (space,), tuple(segments), output is not None
+        return kind, (name, stem, *(s for key in pairs for s in key)), (bias, *starts)
 
     def _segments(
         self, pairs: Sequence[tuple[tuple[str, str], tuple[int, int]]], most: int
@@ -254,19 +247,23 @@ class _Roller:
         segments, starts = [], []
         for spaces in sorted({spaces for spaces, _ in pairs}):
             chosen = [places for s, places in pairs if s == spaces]
-            segments.append(Segment(len(chosen), spaces, (0, 0), table=True))
-            starts += [len(self.table), 0]
-            self.table += [p for places in chosen for p in places]
+            if len(chosen) == 1:
+                segments.append(Segment(1, spaces, (0, 0)))
+                starts += chosen[0]
+            else:
+                segments.append(Segment(len(chosen), spaces, (0, 0), table=True))
+                starts += [len(self.table), 0]
+                self.table += [p for places in chosen for p in places]
         return segments, starts
 
-    def _nests(self, kind: _Kind, vectors: list[Vector]) -> list[Nest]:
+    def _nests(self, kind: _Kind, uniform: bool, vectors: Sequence[Vector]) -> list[Nest]:
         found = _loops(vectors)
         if len(found) <= _MOST_NESTS:
-            return [Nest(*kind, places, loops, False) for places, loops in found]
+            return [Nest(*kind, uniform, places, loops, False) for places, loops in found]
         start = len(self.table)
         self.table += [place for vector in vectors for place in vector]
         loop = Loop(len(vectors), (len(vectors[0]),))
-        return [Nest(*kind, (start,), (loop,), True)]
+        return [Nest(*kind, uniform, (start,), (loop,), True)]
 
 
 _Described: TypeAlias = "tuple[int, _Kind, tuple[str, ...], Vector]"
@@ -275,12 +272,14 @@ _Described: TypeAlias = "tuple[int, _Kind, tuple[str, ...], Vector]"
 def _groups(described: Sequence[_Described]) -> dict[tuple[_Kind, object], list[tuple[int, Vector]]]:
     """The instructions of one depth by kind and names: what has one name reads as one array. By kind alone if there are
     too many names for that to be so."""
-    by_name: dict[tuple[_Kind, object], list[tuple[int, Vector]]] = {}
-    by_kind: dict[tuple[_Kind, object], list[tuple[int, Vector]]] = {}
+    groups: dict[tuple[_Kind, object], list[tuple[int, Vector]]] = {}
     for i, kind, names, places in described:
-        by_name.setdefault((kind, names), []).append((i, places))
-        by_kind.setdefault((kind, ()), []).append((i, places))
-    return by_name if len(by_name) <= _MOST_NESTS * len(by_kind) else by_kind
+        groups.setdefault((kind, names), []).append((i, places))
+    if len(groups) > _MOST_NESTS * len({kind for kind, _ in groups}):
+        groups = {}
+        for i, kind, _, places in described:
+            groups.setdefault((kind, ()), []).append((i, places))
+    return groups
 
 
 def _stem(label: str) -> str:
@@ -288,7 +287,7 @@ def _stem(label: str) -> str:
     return label.partition("[")[0] if label.endswith("]") else ""
 
 
-def _loops(vectors: list[Vector]) -> list[tuple[Vector, tuple[Loop, ...]]]:
+def _loops(vectors: Sequence[Vector]) -> list[tuple[Vector, tuple[Loop, ...]]]:
     """Runs of vectors with constant differences, runs of such runs, and so on."""
     items: list[tuple[Vector, tuple[Loop, ...]]] = [(vector, ()) for vector in vectors]
     while True:
@@ -298,11 +297,9 @@ def _loops(vectors: list[Vector]) -> list[tuple[Vector, tuple[Loop, ...]]]:
             start, loops = items[k]
             end = k + 1
             if end < len(items) and items[end][1] == loops:
-                step = tuple([b - a for a, b in zip(start, items[end][0])])
+                step = tuple(map(sub, items[end][0], start))
                 last = start
-                while end < len(items) and items[end][1] == loops:
-                    if any(b - a != d for a, b, d in zip(last, items[end][0], step)):
-                        break
+                while end < len(items) and items[end][1] == loops and tuple(map(sub, items[end][0], last)) == step:
                     last = items[end][0]
                     end += 1
                 loops = (Loop(end - k, step), *loops)

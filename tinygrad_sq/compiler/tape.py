@@ -6,8 +6,9 @@ products that the user wrote by hand become one instruction, the sum of products
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import reduce
+from itertools import chain
 from typing import Any, NamedTuple, TypeAlias
 
 from tinygrad_sq import table
@@ -39,7 +40,8 @@ class Term:
         self.index = index
 
     def __record__(self, op: Op, args: tuple[Any, ...]) -> Any:
-        return self.tape.apply(op, args)
+        result = self.tape.apply(op, [_operand(arg) for arg in args])
+        return Term(self.tape, result) if type(result) is int else result
 
     # fmt: off
     def __add__(self, other: Any) -> Any: return table.add(self, other)
@@ -55,111 +57,125 @@ class Term:
 
 
 class Tape:
-    """The instructions that compute `roots` from the leaves `inputs` and `parameters`; other leaves are constants."""
+    """The instructions that compute `roots` from the leaves `inputs` and `parameters`; other leaves are constants.
+
+    refers     for each, the instructions whose results it takes
+    live       those that the roots depend on, in order
+    constants  the other leaves
+    nodes      how many there are in the graph
+    """
 
     def __init__(self, roots: Sequence[Value], inputs: Sequence[Value], parameters: Sequence[Value]) -> None:
         self.instructions: list[Instruction] = []
-        self.products: dict[int, Products] = {}
-        self._known: dict[Any, int] = {}
-        terms: dict[Value, Any] = {}
+        self.refers: list[list[int]] = []
+        self.constants: list[Value] = []
+        self._numbers: dict[tuple[str | int, ...], int] = {}
+        self._sums: dict[int, tuple[Callable[..., Products], Sequence[Operand]]] = {}
+        results: dict[Value, Operand] = {}
         for kind, leaves in ((INPUT, inputs), (PARAMETER, parameters)):
             for k, leaf in enumerate(leaves):
-                terms[leaf] = Term(self, self._append(kind, (k,), leaf.label))
-        for node in topological_order(*roots):
-            if node in terms:
+                results[leaf] = self._append(Instruction(kind, (k,), leaf.label), [])
+        order = topological_order(*roots)
+        self.nodes = len(order)
+        for node in order:
+            if node in results:
                 continue
             if node.op is None:
-                terms[node] = node.data
+                results[node] = node.data
+                self.constants.append(node)
             else:
-                args = [terms[arg] if isinstance(arg, Value) else arg for arg in node.args]
-                terms[node] = term = self.apply(node.op, args)
-                if isinstance(term, Term) and node.label:
-                    self._name(term.index, node.label)
-        self.roots: list[Operand] = [_operand(terms[root]) for root in roots]
-        self._merge_products()
+                args = [results[arg] if isinstance(arg, Value) else arg for arg in node.args]
+                results[node] = result = self.apply(node.op, args)
+                if node.label and type(result) is int:
+                    self._name(result, node.label)
+        self.roots = [results[root] for root in roots]
+        self.live = self._merge_products(self._uses())
 
-    def apply(self, op: Op, args: Sequence[Any]) -> Any:
-        """The Term (or, of constants, the number) that op's native spelling makes of these operands."""
-        if not any(isinstance(arg, Term) for arg in args):
+    def apply(self, op: Op, args: Sequence[Operand]) -> Operand:
+        """The instruction that op's native spelling makes of these operands; of constants alone, the number."""
+        refers = [x for x in args if type(x) is int]
+        if not refers:
             return op.forward(*args)
-        native = op.native(*args) if callable(op.native) else op.native
-        if native is not None and not isinstance(native, str):
-            return native
-        operands = tuple(map(_operand, args))
+        native = op.native
+        if callable(native):
+            native = native(*[Term(self, x) if type(x) is int else x for x in args])
+            if not isinstance(native, str):
+                return _operand(native)
         if native is None and op.products is None:
             raise TypeError(f"{op.name} cannot be compiled: its row has no native spelling (column `native`)")
-        if native is None or (isinstance(op.arity, range) and len(operands) != 2):
+        if native is None or (isinstance(op.arity, range) and len(args) != 2):
             if op.products is None:  # a row of any number of operands, natively of two: one after the other
-                result = args[0]
-                for arg in args[1:]:
-                    result = self.apply(op, (result, arg))
-                return result
-            pairs, bias = op.products(*operands)
-            index = self._append(PRODUCTS, (*(x for pair in pairs for x in pair), bias))
+                return reduce(lambda x, y: self.apply(op, (x, y)), args)
+            pairs, bias = op.products(*args)
+            index = self._find(PRODUCTS, (*chain.from_iterable(pairs), bias), refers)
         else:
-            index = self._append(native, operands)
+            index = self._find(native, tuple(args), refers)
         if op.products is not None:
-            self.products[index] = op.products(*operands)
-        return Term(self, index)
+            self._sums[index] = op.products, args
+        return index
 
-    def _append(self, native: str, operands: tuple[Operand, ...], label: str = "") -> int:
-        key = native, tuple([(type(x), repr(x)) for x in operands])  # -0.0 is not 0.0, and 1 is not 1.0
-        if key not in self._known:
-            self._known[key] = len(self.instructions)
-            self.instructions.append(Instruction(native, operands, label))
-        return self._known[key]
+    def _find(self, native: str, operands: tuple[Operand, ...], refers: list[int]) -> int:
+        """The number of the instruction, which may be there already."""
+        key = native, *[x if type(x) is int else repr(x) for x in operands]  # -0.0 is not 0.0, and 1 is not 1.0
+        index = self._numbers.setdefault(key, len(self.instructions))
+        return index if index < len(self.instructions) else self._append(Instruction(native, operands), refers)
+
+    def _append(self, instruction: Instruction, refers: list[int]) -> int:
+        self.instructions.append(instruction)
+        self.refers.append(refers)
+        return len(self.refers) - 1
 
     def _name(self, index: int, label: str) -> None:
-        if not self.instructions[index].label:
-            self.instructions[index] = self.instructions[index]._replace(label=label)
+        native, operands, known = self.instructions[index]
+        if not known:
+            self.instructions[index] = Instruction(native, operands, label)
 
-    def live(self) -> list[int]:
-        """The instructions that the roots depend on, in order."""
-        needed = {root for root in self.roots if isinstance(root, int)}
-        for index in range(len(self.instructions) - 1, -1, -1):
-            native, operands, _ = self.instructions[index]
-            if index in needed and native not in (INPUT, PARAMETER):
-                needed.update(x for x in operands if isinstance(x, int))
-        return sorted(needed)
+    def _uses(self) -> list[int]:
+        """Of each instruction, how often the roots and what they depend on take it."""
+        uses = [0] * len(self.instructions)
+        for root in self.roots:
+            if type(root) is int:
+                uses[root] += 1
+        for index in range(len(uses) - 1, -1, -1):
+            if uses[index]:
+                for x in self.refers[index]:
+                    uses[x] += 1
+        return uses
 
-    def _merge_products(self) -> None:
-        """Write sums of sums of products as one, where the inner ones are of no other use."""
-        live = self.live()
-        uses = Counter(x for i in live for x in self._refers(i))
-        uses.update(root for root in self.roots if isinstance(root, int))
-        changed: set[int] = set()
-        for index in live:
-            if index not in self.products:
+    def _merge_products(self, uses: list[int]) -> list[int]:
+        """Write sums of sums of products as one, where the inner ones are of no other use: what is live after it."""
+        inner = {index for index in self._sums if uses[index] == 1}
+        merged: dict[int, Products] = {}
+        for index in sorted(self._sums):
+            if not uses[index] or inner.isdisjoint(self.refers[index]):
                 continue
-            pairs, bias = self.products[index]
-            merged: list[tuple[Operand, Operand]] = []
-            inside: set[int] = set()
+            rule, args = self._sums[index]
+            pairs, bias = rule(*args)
+            terms: list[tuple[Operand, Operand]] = []
+            joined = False
             for w, x in [*pairs, (1.0, bias)]:
                 one = type(w) is float and w == 1.0
-                if one and isinstance(x, int) and uses[x] == 1 and x in self.products:
-                    inside.add(x)
-                    inner_pairs, x = self.products[x]
-                    if len(inner_pairs) > len(merged):  # whose list is needed no more: a long chain is not copied
-                        inner_pairs[:0] = merged
-                        merged = inner_pairs
+                if one and type(x) is int and x in inner:
+                    joined = True
+                    uses[x] = 0
+                    rule, args = self._sums[x]
+                    inner_pairs, x = merged.pop(x) if x in merged else rule(*args)
+                    if len(inner_pairs) > len(terms):  # whose list is needed no more: a long chain is not copied
+                        inner_pairs[:0] = terms
+                        terms = inner_pairs
                     else:
-                        merged += inner_pairs
+                        terms += inner_pairs
                 if not (one and type(x) is float and x == 0.0):
-                    merged.append((w, x))
-            if inside:
-                self.products[index] = merged, 0.0
-                changed -= inside
-                changed.add(index)
-        for index in changed:
-            merged, _ = self.products[index]
-            first = next((k for k, (w, _) in enumerate(merged) if type(w) is float and w == 1.0), None)
-            bias = 0.0 if first is None else merged.pop(first)[1]
-            operands = (*(x for pair in merged for x in pair), bias)
+                    terms.append((w, x))
+            if joined:
+                merged[index] = terms, 0.0
+        for index, (terms, _) in merged.items():
+            first = next((k for k, (w, _) in enumerate(terms) if type(w) is float and w == 1.0), None)
+            bias = 0.0 if first is None else terms.pop(first)[1]
+            operands = (*chain.from_iterable(terms), bias)
             self.instructions[index] = Instruction(PRODUCTS, operands, self.instructions[index].label)
-
-    def _refers(self, index: int) -> list[int]:
-        native, operands, _ = self.instructions[index]
-        return [] if native in (INPUT, PARAMETER) else [x for x in operands if isinstance(x, int)]
+            self.refers[index] = [x for x in operands if type(x) is int]
+        return [index for index, count in enumerate(uses) if count]
 
 
 def _operand(x: Any) -> Operand:

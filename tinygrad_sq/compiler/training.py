@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from array import array
 from collections.abc import Callable, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any
@@ -59,7 +58,7 @@ class Training:
         self.lane = Lane(kernel)
         self.lane.aim(self.inputs[0], self.then, self.inputs[0].order, 0, self.count, 1.0)
 
-    def run(self, orders: Sequence[array[int]], size: int, done: Callable[[float], object]) -> None:
+    def run(self, orders: Sequence[Any], size: int, done: Callable[[float], object]) -> None:
         """Epochs: over the samples in each of these orders, in batches of `size`, and then done(J) for each.
 
         A step is taken in whole or not at all. Raises FloatingPointError for one that would leave the finite numbers.
