@@ -26,7 +26,7 @@ def close(got: Any, eager: float, dtype: str = "float64", scale: float = 0.0, ul
         return math.isnan(got) and math.isnan(eager)
     if math.isinf(got) or abs(eager) > largest:
         return bool(got * eager > 0.0 and min(abs(got), abs(eager)) > (1.0 - 100.0 * float(kind.eps)) * largest)
-    unit = float(kind.dtype.type(max(abs(eager), abs(scale), tiny))) * float(kind.eps)
+    unit = max(abs(eager), abs(scale), tiny) * float(kind.eps)
     return bool(abs(got - eager) <= ulps * unit + 4.0 * tiny)
 
 
