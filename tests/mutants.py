@@ -89,10 +89,70 @@ TESTS = {
         )
     ]
     + ["test_formula.py::test_formula"],
-    "study/collapse": ["test_detail.py"],
-    "study/overview": ["test_detail.py"],
-    "study/structure": ["test_detail.py"],
-    "study/picture": ["test_draw.py", "test_detail.py"],
+    "study/collapse": [
+        f"test_detail.py::{test}"
+        for test in (
+            "test_scopes_of_the_depth_are_parts",
+            "test_what_is_many_is_elided",
+            "test_eight_are_shown",
+            "test_few_loose_values_are_all_shown",
+            "test_kinds",
+            "test_loose_values_stand_in_order",
+            "test_parts_of_any_expression",
+            "test_bands",
+            "test_each_value_is_in_one_part",
+        )
+    ],
+    "study/overview": [
+        f"test_detail.py::{test}"
+        for test in (
+            "test_arrows_between_neurons_are_weights",
+            "test_neurons",
+            "test_layers",
+            "test_elided_neurons",
+            "test_elided_layers",
+            "test_any_scope",
+            "test_results_of_a_scope",
+            "test_taken_and_given_are_counted_over_all_parts",
+            "test_weights",
+            "test_before_backward",
+            "test_no_gradient_flows",
+            "test_a_step_has_no_slope",
+            "test_words",
+            "test_neurons_stand_in_order",
+            "test_loose_values_stand_in_order",
+            "test_e6_is_visible",
+            "test_structure",
+            "test_structure_of_wide_nets",
+            "test_parts_of_any_expression",
+            "test_an_arrow_for_the_operands_between_two_parts",
+        )
+    ],
+    "study/structure": [
+        f"test_detail.py::{test}"
+        for test in ("test_structure", "test_structure_of_wide_nets", "test_arguments", "test_nets_show_themselves")
+    ],
+    "study/picture": [
+        f"test_draw.py::{test}"
+        for test in (
+            "test_a_box_for_each_value_an_arrow_for_each_operand",
+            "test_words_of_a_neuron",
+            "test_before_backward",
+            "test_constants_stand_in_the_glyph",
+            "test_every_row_is_drawn_by_its_symbol",
+            "test_roles",
+            "test_no_gradient_flows",
+            "test_steps_of_colour",
+            "test_values_that_are_not_finite",
+            "test_description",
+            "test_labels_are_text",
+            "test_shown_labels_are_printable",
+            "test_wide_characters_get_room",
+            "test_arguments",
+            "test_too_large_a_graph",
+        )
+    ]
+    + [f"test_detail.py::{test}" for test in ("test_neurons", "test_layers", "test_words", "test_before_backward")],
     "study/explain": ["test_explain.py"],
     "study/paths": ["test_paths.py"],
     "study/delta_view": ["test_delta_view.py"],

@@ -364,6 +364,7 @@ def test_long_tables_are_cut() -> None:
     assert "steps more" not in e.text(limit=200)
     rows = ElementTree.fromstring(e.html(limit=5)).findall(".//tr")
     assert [len(row) for row in rows] == [10] * 7
+    assert [row.count(" & ") for row in e.latex(limit=5).split(r" \\ ")] == [9] * 7
     assert [line.split()[0] for line in e.text(limit=3).split("\n")[2:6]] == ["1", "2", "...", "200"]
     assert lines[-1] == "∂y/∂x = 101, the sum of 101 contributions"
 
