@@ -25,7 +25,7 @@ from tinygrad_sq.nn import Module
 from tinygrad_sq.study.collapse import MOST, STACK, Part, partition
 from tinygrad_sq.study.draw import layout, picture_of
 from tinygrad_sq.study.overview import weights_of
-from tinygrad_sq.study.picture import Arrow, Box, Picture, short, signed
+from tinygrad_sq.study.picture import ON_ARROWS, Arrow, Box, Picture, Tone, short, signed, tone
 
 # --- graphs of all kinds ---
 
@@ -260,10 +260,10 @@ def check_arrows(root: Value, parts: list[Part], pic: Picture) -> None:
     assert sorted((arrow.tail, arrow.head) for arrow in pic.arrows) == sorted(expected)
     assert len({arrow.id for arrow in pic.arrows}) == len(pic.arrows)
     for arrow in pic.arrows:
-        check_arrow(arrow, expected[arrow.tail, arrow.head])
+        check_arrow(arrow, expected[arrow.tail, arrow.head], pic.largest or 0.0)
 
 
-def check_arrow(arrow: Arrow, operands: list[tuple[Value, Value, float | None]]) -> None:
+def check_arrow(arrow: Arrow, operands: list[tuple[Value, Value, float | None]], largest: float) -> None:
     flows = [(node.grad, local) for _, node, local in operands if local is not None]
     if len(operands) > 1:
         assert f"{len(operands):,} arrows" in arrow.tooltip
@@ -273,12 +273,12 @@ def check_arrow(arrow: Arrow, operands: list[tuple[Value, Value, float | None]])
     if len({local for _, local in flows}) == 1:
         assert arrow.local == f"×{short(flows[0][1], 3)}"
         carried = math.fsum(upstream * local for upstream, local in flows)
-        assert arrow.tone.sign == (
-            "nan" if math.isnan(carried) else "pos" if carried > 0 else "neg" if carried else "zero"
-        )
+        assert arrow.tone == tone(carried, largest)
+        if len(operands) > 1:
+            assert arrow.tooltip.endswith(f", each {arrow.local}; Σ upstream × local = {short(carried)}")
     else:
-        assert (arrow.local, arrow.tone.sign) == ("", "many")
         carried = math.fsum(abs(upstream * local) for upstream, local in flows)
+        assert (arrow.local, arrow.tone) == ("", Tone("many", tone(carried, largest).step))
         assert arrow.tooltip.endswith(f"Σ |upstream × local| = {short(carried)}")
 
 
@@ -482,6 +482,87 @@ def test_a_step_has_no_slope() -> None:
     assert "f′(z) = none" in cells(picture_of(y, "neuron").boxes[-1])
 
 
+def test_tooltips_of_parts() -> None:
+    """What it is, from where to where, its values by what they are; what it takes and gives; of a neuron z, a = f(z)
+    and δ; the norms of the gradients in full."""
+    root = net(3, [10, 2])
+    order = topological_order(root)
+    label = {v.label: v for v in order}
+
+    def norms(part: Callable[[Value], bool], weights: int, parameters: int) -> list[str]:
+        """Of the weights and of the parameters of a part."""
+        members = [v for v in order if isinstance(v, Parameter) and part(v)]
+        heavy = [p for p in members if p.label.startswith("W")]
+        assert (len(heavy), len(members)) == (weights, parameters)
+        return [
+            f"norm of the gradients of {len(kind)} {name}s: {math.hypot(*[p.grad for p in kind])!r}"
+            for name, kind in (("weight", heavy), ("parameter", members))
+        ]
+
+    neurons = picture_of(root, "neuron").boxes
+    z, a = label["z2[1]"], label["a2[1]"]
+    assert next(box for box in neurons if box.name == "z2[1]").tooltip.split("\n") == [
+        "layer 2, neuron 1",
+        "6 values: 4 parameters, 1 Σ w x + b, 1 tanh",
+        "takes 3 values, gives 1",
+        f"z2[1] = {z.data!r}",
+        f"a2[1] = tanh(z2[1]) = {a.data!r}",
+        f"δ = ∂J/∂z2[1] = {z.grad!r}",
+        *norms(lambda v: v.scope == ("layer 2", "neuron 1"), 3, 4),
+    ]
+    between = {("layer 2", f"neuron {i}") for i in range(4, 9)}
+    assert next(box for box in neurons if box.glyph == "… 5 more").tooltip.split("\n") == [
+        "layer 2, … 5 more",
+        "from neuron 4 to neuron 8",
+        "30 values: 20 parameters, 5 Σ w x + b, 5 tanh",
+        "takes 3 values, gives 5",
+        *norms(lambda v: v.scope in between, 15, 20),
+    ]
+    layers = {box.glyph: box.tooltip.split("\n") for box in picture_of(root, "layer").boxes}
+    assert layers["input"] == ["input", "3 values: 3 inputs"]
+    assert layers["loss"] == ["loss", "5 values: 2 −, 2 ½x², 1 Σ", "takes 4 values, gives 1"]
+    assert layers["layer 3"] == [
+        "layer 3",
+        "26 values: 22 parameters, 2 Σ w x + b, 2 tanh",
+        "takes 10 values, gives 2",
+        *norms(lambda v: v.scope[0] == "layer 3", 20, 22),
+    ]
+    unseen = {box.name: box for box in picture_of(net(3, [10, 2], backward=False), "neuron").boxes}
+    assert unseen["z2[1]"].tooltip.split("\n")[3:] == [
+        f"z2[1] = {z.data!r}",
+        f"a2[1] = tanh(z2[1]) = {a.data!r}",
+        "∇ not yet: backward has not run",
+    ]
+
+
+def test_parts_of_one_value_or_of_many_kinds() -> None:
+    """One is no plural; of the kinds of values the three that are most frequent are named."""
+    with scope("source"):
+        x = Value(0.5, "x") * 2.0
+    with scope("block"):
+        y = x
+        for f in (tanh, tanh, tanh, table.exp, table.exp, table.sin, table.cos):
+            y = f(y)
+        y = y * Parameter(3.0)
+    y.label = "∑ / y"
+    y.backward()
+    pic = picture_of(y, "layer")
+    block = pic.boxes[-1]
+    assert cells(block) == [
+        "∑ / y = " + short(y.data),
+        "1 parameter",
+        "9 values",
+        "∇ +1",
+        f"|∇W| = {norm([y.args[1]])}",
+    ]
+    assert block.tooltip.split("\n") == ["block", "9 values: 3 tanh, 2 exp, 1 sin, …", "takes 1 value, gives 1"]
+    assert pic.notes == ON_ARROWS
+    assert pic.title == "Overview of the computation graph of ∑ / y"
+    loose = picture_of(tanh(Value(0.5)) * 2.0, "layer")
+    assert [box.scope for box in loose.boxes] == [()] * 3
+    assert (loose.groups, loose.stacks) == ({}, ())
+
+
 def test_auto() -> None:
     """Each value up to 150 values, then neurons; never too large."""
     assert picture_of(chain(149)) == picture_of(chain(149), "value")
@@ -499,6 +580,10 @@ def test_words() -> None:
     svg = to_svg(net(2, [3, 1]), detail="layer")
     assert "many values in one" in texts(svg, "caption")
     assert "grey: several arrows, as wide as Σ |upstream × local|" in texts(svg, "caption")
+    assert pic.notes == ("δ = ∂J/∂z", *ON_ARROWS, "grey: several arrows, as wide as Σ |upstream × local|")
+    neurons = picture_of(net(3, [10, 1]), "neuron")
+    assert "; layer 2, neuron 3; layer 2, … 5 more; layer 2, neuron 9; layer 3, neuron 0; " in neurons.description
+    assert picture_of(attention(), "layer").notes == pic.notes[1:]
 
 
 # --- where it stands ---

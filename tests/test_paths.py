@@ -135,6 +135,7 @@ def test_one_path_and_none() -> None:
         "∂a/∂a by the only path from a to a, a product of local derivatives\n\n∂a/∂a\n= 1\n"
     )
     assert "\n\n∂y/∂a\n= 3\n\nSum" in str(paths(a * 3.0, a))
+    assert "\n= 0.111111 · 1.11111 = 0.123457\n" in str(paths(a * (10 / 9) * (1 / 9), a))
     assert str(paths(where(a, a, b), b)) == "No gradient flows from y to b: ∂y/∂b = 0"
     assert str(paths(tanh(a), b)) == "y does not depend on b: ∂y/∂b = 0"
     p = paths(tanh(a), tanh(b))
