@@ -16,7 +16,7 @@ from processes import output_under_any_hash_seed
 from strategies import expressions
 from test_formula import well_formed
 
-from tinygrad_sq import MLP, Value, half_squared_error, paths, replay, tanh, where
+from tinygrad_sq import MLP, Value, half_squared_error, paths, replay, tanh, total, where
 from tinygrad_sq.graph import topological_order
 
 
@@ -126,6 +126,15 @@ def test_more_paths_than_a_number_can_be_written() -> None:
     assert p.count == 2**15000
     assert "as a sum over the about 10^4515 paths" in str(p)
     assert p.total == p.gradient == math.inf
+
+
+def test_long_counts() -> None:
+    """A count of up to 24 digits is written out."""
+    a = v = Value(1.0, "a")
+    for _ in range(23):
+        v = total([v] * 10)
+    assert f" over the 500,{'000,' * 6}000 paths from y to a" in str(paths(total([v] * 5), a, limit=0))
+    assert " over the about 10^24 paths from y to a" in str(paths(total([v] * 10), a, limit=0))
 
 
 def test_one_path_and_none() -> None:
