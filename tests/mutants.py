@@ -119,6 +119,8 @@ TESTS = {
             "test_no_gradient_flows",
             "test_a_step_has_no_slope",
             "test_words",
+            "test_tooltips_of_parts",
+            "test_parts_of_one_value_or_of_many_kinds",
             "test_neurons_stand_in_order",
             "test_loose_values_stand_in_order",
             "test_e6_is_visible",
@@ -130,7 +132,14 @@ TESTS = {
     ],
     "study/structure": [
         f"test_detail.py::{test}"
-        for test in ("test_structure", "test_structure_of_wide_nets", "test_arguments", "test_nets_show_themselves")
+        for test in (
+            "test_structure",
+            "test_structure_of_a_neuron",
+            "test_structure_of_a_layer",
+            "test_largest_parameter",
+            "test_structure_of_wide_nets",
+            "test_arguments",
+        )
     ],
     "study/picture": [
         f"test_draw.py::{test}"

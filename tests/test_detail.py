@@ -754,6 +754,72 @@ def test_structure_of_wide_nets() -> None:
     assert layers["layer 3"][:3] == ["12 → 2 id", "26 parameters", "30 values"]
 
 
+def with_parameters(model: Neuron | Layer, values: Sequence[float]) -> Picture:
+    for p, x in zip(model.parameters(), values, strict=True):
+        p.data = x
+    return picture_of(model)
+
+
+def test_structure_of_a_neuron() -> None:
+    """Word by word: each weight on its arrow, in the colour of its sign and size, one of 0 too."""
+    pic = with_parameters(Neuron(3, "tanh"), (2.0, -0.25, 0.0, -0.5))
+    assert [(box.glyph, box.role, box.scope, cells(box)) for box in pic.boxes] == [
+        *[(f"x[{j}]", "input", ("input",), ["input"]) for j in range(3)],
+        ("tanh", "part", ("layer 2",), ["z2[0] = Σ w x + b", "b1[0] = −0.5"]),
+    ]
+    assert [box.tooltip for box in pic.boxes] == [
+        *[f"x[{j}], an input" for j in range(3)],
+        "layer 2, neuron 0\n6 values: 4 parameters, 1 Σ w x + b, 1 tanh\n"
+        "W1[0,0] = 2.0\nW1[0,1] = -0.25\nW1[0,2] = 0.0\nb1[0] = -0.5",
+    ]
+    assert [(a.tail, a.head, a.operand, a.local, a.tone, a.tooltip) for a in pic.arrows] == [
+        (j, 3, j, f"×{w}", tone(x, 2.0), f"x[{j}] → layer 2, neuron 0: 1 weight, {w}")
+        for j, (x, w) in enumerate([(2.0, "2"), (-0.25, "−0.25"), (0.0, "0")])
+    ]
+    assert pic.boxes[-1].tone == tone(-0.5, 2.0)
+    assert pic.title == "Structure of Neuron(3, 'tanh')"
+    assert pic.description == (
+        "Neuron(3, 'tanh') with 4 parameters, drawn as 4 boxes: x[0]; x[1]; x[2]; layer 2, neuron 0. "
+        "Each arrow shows a weight; the largest parameter is 2 in size."
+    )
+    assert pic.notes == ("on an arrow: × weight", "its colour and width: the weight")
+    assert (pic.largest, pic.scale, pic.stacks) == (2.0, "W, b", ((0, 1, 2),))
+    assert pic.groups == {"cluster0": ("input",), "cluster1": ("layer 2",)}
+    listed = with_parameters(Neuron(11), [0.5] * 12).boxes[-1].tooltip.split("\n")
+    assert len(listed) == 2 + 12
+    assert listed[-1] == "b1[0] = 0.5"
+
+
+def test_structure_of_a_layer() -> None:
+    """The norm of all weights on an arrow, and those of weights and biases in the box, in the colours of their size."""
+    layer = Layer(2, 2, "relu")
+    with_parameters(layer, (3.0, 0.0, 0.25, 4.0, 0.0, 0.5))  # W_00, W_01, b_0, W_10, W_11, b_1
+    pic = picture_of(layer, "layer")
+    size = math.hypot(0.25, 0.5)
+    assert [(box.glyph, box.role, cells(box)) for box in pic.boxes] == [
+        ("input", "input", ["2 inputs"]),
+        ("layer 2", "part", ["2 → 2 relu", "6 parameters", "10 values", "|W| = 5", f"|b| = {short(size)}"]),
+    ]
+    assert [row[0].tone for row in pic.boxes[1].rows[-2:]] == [tone(5.0, 4.0), tone(size, 4.0)]
+    assert [box.tooltip for box in pic.boxes] == [
+        "input\n2 values: 2 inputs",
+        "layer 2\n10 values: 6 parameters, 2 Σ w x + b, 2 relu",
+    ]
+    (arrow,) = pic.arrows
+    assert arrow.tooltip == "input → layer 2: 4 weights, norm 5"
+    assert (arrow.local, arrow.tone) == ("", Tone("many", tone(5.0, 4.0).step))
+    assert pic.notes[2:] == ("grey: several weights, as wide as their norm",)
+
+
+@pytest.mark.parametrize(
+    ("values", "largest"),
+    [((0.5, math.inf, -0.25), 0.5), ((0.0, 0.0, 0.0), 1.0), ((math.nan, math.inf, -math.inf), 1.0), ((0.5, -2, 1), 2)],
+)
+def test_largest_parameter(values: tuple[float, ...], largest: float) -> None:
+    """In size, of those that are finite; 1 if that is 0, or if none is."""
+    assert with_parameters(Neuron(2), values).largest == largest
+
+
 @pytest.mark.parametrize("model", [Neuron(3, "tanh"), Layer(2, 3), MLP(2, [3, 1]), MLP(3, [2] * 30)], ids=repr)
 def test_nets_show_themselves(model: Neuron | Layer | MLP, monkeypatch: pytest.MonkeyPatch) -> None:
     """A notebook shows a Neuron, a Layer, an MLP as a picture; as its repr where there is no Graphviz."""

@@ -43,7 +43,7 @@ LISTED = 12  # parameters of a neuron, in its tooltip
 SEVERAL = "grey: several weights, as wide as their norm"
 
 
-def structure(model: Module, depth: int = 2) -> Picture:
+def structure(model: Module, depth: int) -> Picture:
     """The picture of a Neuron, Layer or MLP: on its arrows the weights, which are the derivatives ∂z/∂x.
 
     Raises TypeError for anything else.
