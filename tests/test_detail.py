@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -234,6 +234,70 @@ def test_kinds() -> None:
     """Where loose values of a kind at one depth are many, there is one part for each kind."""
     titles = [part.title for part in check_partition(rows_of_dots(), 2)]
     assert sorted(titles) == sorted(["inputs", *["parameters", "Σ w x + b", "tanh"] * 4, ""])
+
+
+def steps(count: int) -> Value:
+    """A chain through scopes that are unlike each other, of two values each."""
+    v = Value(0.1, "x")
+    for k in range(count):
+        with scope(f"{chr(97 + k // 26)}{chr(97 + k % 26)}"):
+            v = tanh(v + 1.0)
+    return v
+
+
+def test_sixty_four_parts_are_not_too_many() -> None:
+    """Of one more, the values are told apart by their distance from the root."""
+    titles = [part.title for part in check_partition(steps(MOST - 1), 1)]
+    assert len(titles) == 64
+    assert titles[:3] == ["", "aa", "ab"]
+    parts = check_partition(steps(MOST), 1)
+    assert [part.title for part in parts] == ["", *["… 30 more"] * 4, *[""] * 8]
+
+
+def test_a_few_of_a_kind_are_all_shown() -> None:
+    """Up to eight loose values of one kind, however many others there are; a name for the first and the last of those
+    between, if both have one."""
+    few = [Value(0.1 * k, f"a{k}") for k in range(8)]
+    many = [Value(0.1 * k, f"b{k}") for k in range(9)]
+    parts = check_partition(table.total([*few, *[tanh(v) for v in many]]), 2)
+    assert [part.title or part.values[0].label for part in parts if part.title or not part.values[0].op] == [
+        *[f"a{k}" for k in range(8)],
+        *["b0", "b1", "b2", "b3", "… 4 more", "… 4 more", "b8"],
+    ]
+    assert [part.ends for part in parts if part.title] == [("b4", "b7"), ()]
+    assert Counter(part.alike for part in parts).most_common() == [
+        (((), "input", 1), 8), (((), "input", 2), 6), (((), table.row("tanh"), 1), 6), (((), table.row("total"), 0), 1)
+    ]  # fmt: skip
+
+
+def test_kinds_of_one_value() -> None:
+    """Where there is a part for each kind, one by itself has no title; operations are called by their symbol, leaves by
+    their role."""
+    xs: list[Value] = [Value(0.1 * k) for k in range(9)]
+    for f in (table.exp, table.sin, table.cos, tanh) * 4:
+        xs = [f(v * Parameter(0.5)) for v in xs]
+    parts = check_partition(table.total(xs), 2)
+    assert Counter(part.title for part in parts) == {
+        "": 1, "inputs": 1, "parameters": 16, "×": 16, "exp": 4, "sin": 4, "cos": 4, "tanh": 4
+    }  # fmt: skip
+    assert {len(part.values) for part in parts} == {1, 9}
+
+
+def test_near_the_root() -> None:
+    """Values are shown by themselves up to the last distance at which they are no more than eight, even if that is
+    only the root; leaves are collected by their roles."""
+    v = Value(0.5)
+    for _ in range(70):
+        v = tanh(v * Parameter(0.5))
+    wide = check_partition(table.total([v, *[Value(0.1 * k) for k in range(7)]]), 2)
+    assert [(part.title, len(part.values)) for part in wide] == [
+        *[("… 35 more", 35)] * 3, ("parameters", 70), ("… 35 more", 35), ("inputs", 8), ("", 1)
+    ]  # fmt: skip
+    narrow = check_partition(table.total([v, *[Value(0.1 * k) for k in range(6)]]), 2)
+    assert [(part.title, len(part.values)) for part in narrow] == [
+        ("", 1), *[("… 35 more", 35)] * 3, ("parameters", 70), ("… 34 more", 34), *[("", 1)] * 8
+    ]  # fmt: skip
+    assert {part.scope for part in wide} == {()}
 
 
 def test_bands() -> None:
