@@ -153,6 +153,8 @@ def test_one_path_and_none() -> None:
     assert "paths more" not in str(paths(a + a, a, limit=2))
     assert "... and 1 paths more" in paths(a + a, a).text(limit=1)
     assert "paths more" not in paths(a + a, a).text(limit=None)
+    assert "paths more" not in str(paths(total([a] * 10), a))
+    assert "... and 1 paths more" in str(paths(total([a] * 11), a))
 
 
 def test_zeros_infinities_and_nan() -> None:

@@ -201,8 +201,7 @@ class _Ways:
 
 def _order(local: float, rest: float) -> float:
     """-log |local · the rest of the product|; what is NaN comes first, as what is infinite does."""
-    size = -math.inf if math.isnan(local) or math.isinf(local) else -math.log(abs(local)) if local else math.inf
-    order = size + rest
+    order = (-math.log(abs(local)) if local else math.inf) + rest
     return -math.inf if math.isnan(order) else order
 
 
