@@ -15,7 +15,7 @@ from test_proofs import model_of
 
 from tinygrad_sq import MLP, Value, deltas, deltas_table, half_squared_error, nn
 from tinygrad_sq.graph import topological_order
-from tinygrad_sq.study.delta_view import derivative
+from tinygrad_sq.study.delta_view import DeltasTable, Unit, derivative
 from tinygrad_sq.table import row
 
 
@@ -148,6 +148,9 @@ def test_nan_is_the_largest_difference() -> None:
     model = MLP(1, [2, 1], activation="log", seed=0)
     model.layers[0].neurons[0].b.data = -100.0
     assert math.isnan(deltas_table(model, [1.0], [0.0]).largest_difference)
+    units = [Unit(2, i, 0.5, 0.5, 1.0, closed, 0.0) for i, closed in enumerate((1.0, math.nan, 2.0))]
+    assert math.isnan(DeltasTable([1, 3], {}, units, {}, 12).largest_difference)
+    assert DeltasTable([1, 3], {}, units[::2], {}, 12).largest_difference == 2.0
 
 
 def test_html_and_latex() -> None:
@@ -159,6 +162,10 @@ def test_html_and_latex() -> None:
     assert well_formed(table.latex())
     assert r"\left(\sum_j \delta_j W_{ji}\right) f'(z_i)" in table._repr_latex_()
     assert r"z^{2}_{1} & " in table.latex()
+    for l in (1, 2):
+        gradient = rf"\frac{{\partial J}}{{\partial W^{{{l}}}_{{i,j}}}} = a^{{{l}}}_j \delta^{{{l + 1}}}_i"
+        assert gradient in table.latex()
+    assert [p.get("class") for p in page.findall("p")] == ["heading"] * 6
 
 
 @pytest.mark.parametrize(
