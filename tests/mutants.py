@@ -333,6 +333,9 @@ class _Plugin:
         self.where, self.first, self.examples = where, first, examples
         self.failed = ""
 
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.addinivalue_line("markers", "xdist_group: known to xdist alone, which is left out")
+
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         ranks = {test: rank for rank, test in enumerate(reversed(self.first))}
         items.sort(key=lambda item: ranks.get(item.nodeid, len(ranks)))

@@ -15,7 +15,7 @@ from test_proofs import model_of
 
 from tinygrad_sq import MLP, Value, deltas, deltas_table, half_squared_error, nn
 from tinygrad_sq.graph import topological_order
-from tinygrad_sq.study.delta_view import DeltasTable, Unit, derivative
+from tinygrad_sq.study.delta_view import DeltasTable, Unit, derivative, sample_cost
 from tinygrad_sq.table import row
 
 
@@ -72,6 +72,18 @@ def test_f_prime_of_rows() -> None:
     assert derivative(row("leaky_relu"))(-3.0) == 0.01
     assert derivative(row("sigmoid"))(0.0) == 0.25
     assert derivative(row("stop_gradient"))(1.0) == 0.0
+
+
+def test_the_sample_has_names() -> None:
+    """Inputs, targets and J by their symbols, each in its scope: what a picture or an explanation of J calls them."""
+    J = sample_cost(MLP(2, [1], seed=0), [0.5, -1.0], [0.25])
+    named = {v.label: (v.scope, v.data) for v in topological_order(J) if v.scope[0] in ("input", "target", "loss")}
+    assert {label: found for label, found in named.items() if label} == {
+        "x[0]": (("input",), 0.5),
+        "x[1]": (("input",), -1.0),
+        "y[0]": (("target",), 0.25),
+        "J": (("loss",), J.data),
+    }
 
 
 class Doubled(MLP):
