@@ -873,6 +873,11 @@ def test_structure_of_a_layer() -> None:
     assert arrow.tooltip == "input → layer 2: 4 weights, norm 5"
     assert (arrow.local, arrow.tone) == ("", Tone("many", tone(5.0, 4.0).step))
     assert pic.notes[2:] == ("grey: several weights, as wide as their norm",)
+    neuron = Neuron(2, "relu")
+    with_parameters(neuron, (3.0, 4.0, -0.5))
+    of_one = picture_of(neuron, "layer")
+    assert cells(of_one.boxes[1]) == ["2 → 1 relu", "3 parameters", "5 values", "|W| = 5", "|b| = 0.5"]
+    assert [arrow.tooltip for arrow in of_one.arrows] == ["input → layer 2: 2 weights, norm 5"]
 
 
 @pytest.mark.parametrize(
