@@ -97,6 +97,8 @@ TESTS = {
             "test_eight_are_shown",
             "test_few_loose_values_are_all_shown",
             "test_sixty_four_parts_are_not_too_many",
+            "test_too_many_inner_scopes",
+            "test_kinds_within_scopes",
             "test_a_few_of_a_kind_are_all_shown",
             "test_kinds",
             "test_kinds_of_one_value",

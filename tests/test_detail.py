@@ -254,6 +254,27 @@ def test_sixty_four_parts_are_not_too_many() -> None:
     assert [part.title for part in parts] == ["", *["… 30 more"] * 4, *[""] * 8]
 
 
+def test_too_many_inner_scopes() -> None:
+    """Where the scopes of the depth are too many, those around them are parts."""
+    v = Value(0.1, "x")
+    for outer in "abcdefghijklm":
+        for inner in "abcde":
+            with scope(outer), scope(inner):
+                v = tanh(v + 1.0)
+    assert [part.title for part in check_partition(v, 2)] == ["", *"abcdefghijklm"]
+
+
+def test_kinds_within_scopes() -> None:
+    """Where even these are too many beside a dozen loose values, values of a kind are one part."""
+    xs = [Value(0.1 * k) for k in range(11)]
+    for k in range(53):
+        with scope(f"{chr(97 + k // 26)}{chr(97 + k % 26)}"):
+            xs += [Value(0.1), Value(0.2)]
+    parts = check_partition(table.total(xs), 1)
+    assert [(part.title, len(part.values)) for part in parts] == [("inputs", 11), *[("inputs", 2)] * 53, ("", 1)]
+    assert [part.scope for part in parts[1:3]] == [("aa",), ("ab",)]
+
+
 def test_a_few_of_a_kind_are_all_shown() -> None:
     """Up to eight loose values of one kind, however many others there are; a name for the first and the last of those
     between, if both have one."""
