@@ -95,6 +95,7 @@ TESTS = {
             "test_scopes_of_the_depth_are_parts",
             "test_what_is_many_is_elided",
             "test_eight_are_shown",
+            "test_what_is_not_alike_is_not_elided",
             "test_few_loose_values_are_all_shown",
             "test_sixty_four_parts_are_not_too_many",
             "test_too_many_inner_scopes",

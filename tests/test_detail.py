@@ -183,6 +183,7 @@ def test_scopes_of_the_depth_are_parts() -> None:
     """All under one prefix of that length, whatever lies deeper; loose values stand by themselves."""
     root = net(2, [3, 2])
     assert sorted(part.title for part in check_partition(root, 1)) == ["input", "layer 2", "layer 3", "loss", "target"]
+    assert {part.scope for part in check_partition(root, 1) if part.title} == {()}
     neurons = check_partition(root, 2)
     assert [(*part.scope, part.title) for part in neurons if part.title] == [
         *(("layer 2", f"neuron {i}") for i in range(3)), *(("layer 3", f"neuron {i}") for i in range(2))
@@ -221,6 +222,17 @@ def test_eight_are_shown(size: int, shown: int) -> None:
     """And nine are not."""
     parts = check_partition(net(2, [size]), 2)
     assert sum(part.scope == ("layer 2",) for part in parts) == shown
+
+
+def test_what_is_not_alike_is_not_elided() -> None:
+    """Names that differ in more than their numbers."""
+    v = Value(0.1, "x")
+    for inner in "abcdefghi":
+        with scope("block 1"), scope(inner):
+            v = tanh(v + 1.0)
+    parts = check_partition(v, 2)
+    assert [(part.scope, part.title) for part in parts[1:]] == [(("block 1",), inner) for inner in "abcdefghi"]
+    assert len({part.alike for part in parts}) == 10
 
 
 def test_few_loose_values_are_all_shown() -> None:
