@@ -31,12 +31,14 @@ from pathlib import Path
 from types import CodeType
 from typing import Any, NamedTuple
 
+import graphviz  # noqa: F401  # imported once here, and not in every fork
 import hypothesis
-import llvmlite.binding  # noqa: F401  # imported once here, and not in every fork
+import llvmlite.binding  # noqa: F401
 import mpmath  # noqa: F401
 import numpy  # noqa: F401
 import pandas  # noqa: F401
 import parso
+import playwright.sync_api  # noqa: F401
 import pytest
 import scipy.optimize  # noqa: F401
 from cosmic_ray.ast import ast_nodes, get_ast
