@@ -126,11 +126,11 @@ def _loose(values: list[Value], distance: dict[Value, int], whole: bool) -> list
         kinds[v.scope, v.op or role_of(v), distance[v]].append(v)
     parts = []
     for kind, alike in kinds.items():
-        scope, *_ = kind
+        scope, what, _ = kind
         if len(values) <= FEW or (len(alike) <= STACK and not whole):
             parts += [Part([v], scope, alike=kind) for v in alike]
         elif whole:
-            parts.append(_collected(alike, scope))
+            parts.append(_collected(alike, what, scope))
         else:
             between = alike[FIRST:-1]
             ends = (shown(between[0].label), shown(between[-1].label))
@@ -150,7 +150,7 @@ def _by_distance(order: list[Value], distance: dict[Value, int]) -> list[Part]:
     for v in far:
         if not v.op:
             leaves[role_of(v)].append(v)
-    parts += [_collected(alike, ()) for alike in leaves.values()]
+    parts += [_collected(alike, role, ()) for role, alike in leaves.items()]
     operations = [v for v in far if v.op]
     steps = sorted(distance[v] for v in operations)
     limits = sorted({steps[len(steps) * k // BANDS] for k in range(1, BANDS)})
@@ -160,7 +160,7 @@ def _by_distance(order: list[Value], distance: dict[Value, int]) -> list[Part]:
     return parts + [Part(band, (), _more(len(band))) for band in bands.values()]
 
 
-def _collected(values: list[Value], scope: tuple[str, ...]) -> Part:
-    """Values of one kind in one part."""
-    op = values[0].op
-    return Part(values, scope, "" if len(values) == 1 else op.symbol if op else f"{role_of(values[0])}s")
+def _collected(values: list[Value], what: Op | str, scope: tuple[str, ...]) -> Part:
+    """Values of one kind in one part: an operation's symbol, or a role in the plural."""
+    name = f"{what}s" if isinstance(what, str) else what.symbol
+    return Part(values, scope, "" if len(values) == 1 else name)
