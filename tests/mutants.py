@@ -156,6 +156,7 @@ TESTS = {
             "test_steps_of_colour",
             "test_width_of_a_text",
             "test_a_box_has_room_for_its_words",
+            "test_cells_of_a_box",
             "test_boxes_of_a_kind_line_up",
             "test_clusters_are_the_scopes_and_what_is_around_them",
             "test_tooltips",

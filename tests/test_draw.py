@@ -32,6 +32,7 @@ from tinygrad_sq.study.picture import (
     SMALL_SIZE,
     Box,
     Cell,
+    Tone,
     TooLargeError,
     aligned,
     picture,
@@ -350,6 +351,15 @@ def test_a_box_has_room_for_its_words() -> None:
     cell = (Cell("1"),)
     assert [box_of("part", "", (cell,) * n, (), "", 11.0).height for n in (1, 2, 3)] == [38.0, 38.0, 56.0]
     assert SMALL_SIZE == 9.5
+
+
+def test_cells_of_a_box() -> None:
+    """Its name and its number are in the first cell of the first row, its gradient in the first cell of the last."""
+    cells = [Cell(f"text {k}", f"name {k}", Tone("pos", k + 1)) for k in range(6)]
+    wide = box_of("part", "", tuple(zip(cells[::2], cells[1::2])), (), "", 11.0)
+    assert (wide.name, wide.data, wide.gradient, wide.tone) == ("name 0", "text 0", "text 4", Tone("pos", 5))
+    one = box_of("part", "", ((Cell("text"),),), (), "", 11.0)
+    assert (one.name, one.data, one.gradient, one.tone) == ("", "text", "text", Tone("none"))
 
 
 def test_boxes_of_a_kind_line_up() -> None:
