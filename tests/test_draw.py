@@ -803,6 +803,8 @@ def test_too_large_a_graph() -> None:
         to_svg(chain(200_000), detail="value")
     with pytest.raises(TooLargeError):
         draw_dot(chain(3000), detail="value")
+    with pytest.raises(TooLargeError):
+        picture(chain(3000))
     assert draw_dot(chain(3000), detail="value", force=True).source.count(" -> ") == 3000
     assert draw_dot(chain(2999), detail="value").source.count(" -> ") == 2999
 
