@@ -175,6 +175,7 @@ TESTS = {
             "test_the_root_has_two_edges",
             "test_description",
             "test_before_backward",
+            "test_arguments",
             "test_too_large_a_graph",
         )
     ],
