@@ -15,7 +15,7 @@ from test_proofs import model_of
 
 from tinygrad_sq import MLP, Value, deltas, deltas_table, half_squared_error, nn
 from tinygrad_sq.graph import topological_order
-from tinygrad_sq.study.delta_view import derivative
+from tinygrad_sq.study.delta_view import DeltasTable, Unit, derivative, sample_cost
 from tinygrad_sq.table import row
 
 
@@ -23,7 +23,8 @@ from tinygrad_sq.table import row
 @given(net=nets(max_samples=1))
 def test_both_columns(net: Net) -> None:
     """On random nets the engine's column is what `backward` gives, the other what `deltas` gives, unit by unit and
-    weight by weight, and z, a and f'(z) stand beside them; the largest difference is the largest of all."""
+    weight by weight, and z, a and f'(z) stand beside them; a 0 by the engine has no sign; the largest difference is the
+    largest of all."""
     model = model_of(net)
     (x,), (y,) = net.X, net.Y
     table = deltas_table(model, x, y)
@@ -40,14 +41,14 @@ def test_both_columns(net: Net) -> None:
         node = nodes[unit.label]
         assert (unit.z, unit.a) == (node.data, nodes[f"a{unit.l}[{unit.i}]"].data)
         assert unit.f_prime == f_prime[unit.l](node.data)
-        assert unit.engine == node.grad
+        assert repr(unit.engine) == repr(node.grad + 0.0)
         assert unit.closed_form == delta[unit.l][unit.i]
         assert unit.difference == abs(unit.engine - unit.closed_form)
     dW, db = deltas.gradient(net.W, net.b, x, y, f, f_prime)
     assert list(table.derivatives) == list(range(last - 1, 0, -1))
     for l, found in table.derivatives.items():
         neurons = model.layers[l - 1].neurons
-        assert [d.engine for d in found] == [p.grad for neuron in neurons for p in neuron.parameters()]
+        assert repr([d.engine for d in found]) == repr([p.grad for neuron in neurons for p in neuron.parameters()])
         assert [d.label for d in found] == [p.label for neuron in neurons for p in neuron.parameters()]
         assert [d.closed_form for d in found] == [c for i in range(len(db[l])) for c in [*dW[l][i], db[l][i]]]
         assert [d.a for d in found] == [*a[l], 1.0] * len(neurons)
@@ -71,6 +72,18 @@ def test_f_prime_of_rows() -> None:
     assert derivative(row("leaky_relu"))(-3.0) == 0.01
     assert derivative(row("sigmoid"))(0.0) == 0.25
     assert derivative(row("stop_gradient"))(1.0) == 0.0
+
+
+def test_the_sample_has_names() -> None:
+    """Inputs, targets and J by their symbols, each in its scope: what a picture or an explanation of J calls them."""
+    J = sample_cost(MLP(2, [1], seed=0), [0.5, -1.0], [0.25])
+    named = {v.label: (v.scope, v.data) for v in topological_order(J) if v.scope[0] in ("input", "target", "loss")}
+    assert {label: found for label, found in named.items() if label} == {
+        "x[0]": (("input",), 0.5),
+        "x[1]": (("input",), -1.0),
+        "y[0]": (("target",), 0.25),
+        "J": (("loss",), J.data),
+    }
 
 
 class Doubled(MLP):
@@ -147,6 +160,9 @@ def test_nan_is_the_largest_difference() -> None:
     model = MLP(1, [2, 1], activation="log", seed=0)
     model.layers[0].neurons[0].b.data = -100.0
     assert math.isnan(deltas_table(model, [1.0], [0.0]).largest_difference)
+    units = [Unit(2, i, 0.5, 0.5, 1.0, closed, 0.0) for i, closed in enumerate((1.0, math.nan, 2.0))]
+    assert math.isnan(DeltasTable([1, 3], {}, units, {}, 12).largest_difference)
+    assert DeltasTable([1, 3], {}, units[::2], {}, 12).largest_difference == 2.0
 
 
 def test_html_and_latex() -> None:
@@ -158,6 +174,10 @@ def test_html_and_latex() -> None:
     assert well_formed(table.latex())
     assert r"\left(\sum_j \delta_j W_{ji}\right) f'(z_i)" in table._repr_latex_()
     assert r"z^{2}_{1} & " in table.latex()
+    for l in (1, 2):
+        gradient = rf"\frac{{\partial J}}{{\partial W^{{{l}}}_{{i,j}}}} = a^{{{l}}}_j \delta^{{{l + 1}}}_i"
+        assert gradient in table.latex()
+    assert [p.get("class") for p in page.findall("p")] == ["heading"] * 6
 
 
 @pytest.mark.parametrize(

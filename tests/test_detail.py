@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from tinygrad_sq.nn import Module
 from tinygrad_sq.study.collapse import MOST, STACK, Part, partition
 from tinygrad_sq.study.draw import layout, picture_of
 from tinygrad_sq.study.overview import weights_of
-from tinygrad_sq.study.picture import Arrow, Box, Picture, short, signed
+from tinygrad_sq.study.picture import ON_ARROWS, Arrow, Box, Picture, Tone, short, signed, tone
 
 # --- graphs of all kinds ---
 
@@ -183,6 +183,7 @@ def test_scopes_of_the_depth_are_parts() -> None:
     """All under one prefix of that length, whatever lies deeper; loose values stand by themselves."""
     root = net(2, [3, 2])
     assert sorted(part.title for part in check_partition(root, 1)) == ["input", "layer 2", "layer 3", "loss", "target"]
+    assert {part.scope for part in check_partition(root, 1) if part.title} == {()}
     neurons = check_partition(root, 2)
     assert [(*part.scope, part.title) for part in neurons if part.title] == [
         *(("layer 2", f"neuron {i}") for i in range(3)), *(("layer 3", f"neuron {i}") for i in range(2))
@@ -223,6 +224,17 @@ def test_eight_are_shown(size: int, shown: int) -> None:
     assert sum(part.scope == ("layer 2",) for part in parts) == shown
 
 
+def test_what_is_not_alike_is_not_elided() -> None:
+    """Names that differ in more than their numbers."""
+    v = Value(0.1, "x")
+    for inner in "abcdefghi":
+        with scope("block 1"), scope(inner):
+            v = tanh(v + 1.0)
+    parts = check_partition(v, 2)
+    assert [(part.scope, part.title) for part in parts[1:]] == [(("block 1",), inner) for inner in "abcdefghi"]
+    assert len({part.alike for part in parts}) == 10
+
+
 def test_few_loose_values_are_all_shown() -> None:
     """Up to twelve."""
     xs = [Value(0.1 * j, f"x{j}") for j in range(11)]
@@ -234,6 +246,91 @@ def test_kinds() -> None:
     """Where loose values of a kind at one depth are many, there is one part for each kind."""
     titles = [part.title for part in check_partition(rows_of_dots(), 2)]
     assert sorted(titles) == sorted(["inputs", *["parameters", "Σ w x + b", "tanh"] * 4, ""])
+
+
+def steps(count: int) -> Value:
+    """A chain through scopes that are unlike each other, of two values each."""
+    v = Value(0.1, "x")
+    for k in range(count):
+        with scope(f"{chr(97 + k // 26)}{chr(97 + k % 26)}"):
+            v = tanh(v + 1.0)
+    return v
+
+
+def test_sixty_four_parts_are_not_too_many() -> None:
+    """Of one more, the values are told apart by their distance from the root."""
+    titles = [part.title for part in check_partition(steps(MOST - 1), 1)]
+    assert len(titles) == 64
+    assert titles[:3] == ["", "aa", "ab"]
+    parts = check_partition(steps(MOST), 1)
+    assert [part.title for part in parts] == ["", *["… 30 more"] * 4, *[""] * 8]
+
+
+def test_too_many_inner_scopes() -> None:
+    """Where the scopes of the depth are too many, those around them are parts."""
+    v = Value(0.1, "x")
+    for outer in "abcdefghijklm":
+        for inner in "abcde":
+            with scope(outer), scope(inner):
+                v = tanh(v + 1.0)
+    assert [part.title for part in check_partition(v, 2)] == ["", *"abcdefghijklm"]
+
+
+def test_kinds_within_scopes() -> None:
+    """Where even these are too many beside a dozen loose values, values of a kind are one part."""
+    xs = [Value(0.1 * k) for k in range(11)]
+    for k in range(53):
+        with scope(f"{chr(97 + k // 26)}{chr(97 + k % 26)}"):
+            xs += [Value(0.1), Value(0.2)]
+    parts = check_partition(table.total(xs), 1)
+    assert [(part.title, len(part.values)) for part in parts] == [("inputs", 11), *[("inputs", 2)] * 53, ("", 1)]
+    assert [part.scope for part in parts[1:3]] == [("aa",), ("ab",)]
+
+
+def test_a_few_of_a_kind_are_all_shown() -> None:
+    """Up to eight loose values of one kind, however many others there are; a name for the first and the last of those
+    between, if both have one."""
+    few = [Value(0.1 * k, f"a{k}") for k in range(8)]
+    many = [Value(0.1 * k, f"b{k}") for k in range(9)]
+    parts = check_partition(table.total([*few, *[tanh(v) for v in many]]), 2)
+    assert [part.title or part.values[0].label for part in parts if part.title or not part.values[0].op] == [
+        *[f"a{k}" for k in range(8)],
+        *["b0", "b1", "b2", "b3", "… 4 more", "… 4 more", "b8"],
+    ]
+    assert [part.ends for part in parts if part.title] == [("b4", "b7"), ()]
+    assert Counter(part.alike for part in parts).most_common() == [
+        (((), "input", 1), 8), (((), "input", 2), 6), (((), table.row("tanh"), 1), 6), (((), table.row("total"), 0), 1)
+    ]  # fmt: skip
+
+
+def test_kinds_of_one_value() -> None:
+    """Where there is a part for each kind, one by itself has no title; operations are called by their symbol, leaves by
+    their role."""
+    xs: list[Value] = [Value(0.1 * k) for k in range(9)]
+    for f in (table.exp, table.sin, table.cos, tanh) * 4:
+        xs = [f(v * Parameter(0.5)) for v in xs]
+    parts = check_partition(table.total(xs), 2)
+    assert Counter(part.title for part in parts) == {
+        "": 1, "inputs": 1, "parameters": 16, "×": 16, "exp": 4, "sin": 4, "cos": 4, "tanh": 4
+    }  # fmt: skip
+    assert {len(part.values) for part in parts} == {1, 9}
+
+
+def test_near_the_root() -> None:
+    """Values are shown by themselves up to the last distance at which they are no more than eight, even if that is
+    only the root; leaves are collected by their roles."""
+    v = Value(0.5)
+    for _ in range(70):
+        v = tanh(v * Parameter(0.5))
+    wide = check_partition(table.total([v, *[Value(0.1 * k) for k in range(7)]]), 2)
+    assert [(part.title, len(part.values)) for part in wide] == [
+        *[("… 35 more", 35)] * 3, ("parameters", 70), ("… 35 more", 35), ("inputs", 8), ("", 1)
+    ]  # fmt: skip
+    narrow = check_partition(table.total([v, *[Value(0.1 * k) for k in range(6)]]), 2)
+    assert [(part.title, len(part.values)) for part in narrow] == [
+        ("", 1), *[("… 35 more", 35)] * 3, ("parameters", 70), ("… 34 more", 34), *[("", 1)] * 8
+    ]  # fmt: skip
+    assert {part.scope for part in wide} == {()}
 
 
 def test_bands() -> None:
@@ -260,10 +357,10 @@ def check_arrows(root: Value, parts: list[Part], pic: Picture) -> None:
     assert sorted((arrow.tail, arrow.head) for arrow in pic.arrows) == sorted(expected)
     assert len({arrow.id for arrow in pic.arrows}) == len(pic.arrows)
     for arrow in pic.arrows:
-        check_arrow(arrow, expected[arrow.tail, arrow.head])
+        check_arrow(arrow, expected[arrow.tail, arrow.head], pic.largest or 0.0)
 
 
-def check_arrow(arrow: Arrow, operands: list[tuple[Value, Value, float | None]]) -> None:
+def check_arrow(arrow: Arrow, operands: list[tuple[Value, Value, float | None]], largest: float) -> None:
     flows = [(node.grad, local) for _, node, local in operands if local is not None]
     if len(operands) > 1:
         assert f"{len(operands):,} arrows" in arrow.tooltip
@@ -273,12 +370,12 @@ def check_arrow(arrow: Arrow, operands: list[tuple[Value, Value, float | None]])
     if len({local for _, local in flows}) == 1:
         assert arrow.local == f"×{short(flows[0][1], 3)}"
         carried = math.fsum(upstream * local for upstream, local in flows)
-        assert arrow.tone.sign == (
-            "nan" if math.isnan(carried) else "pos" if carried > 0 else "neg" if carried else "zero"
-        )
+        assert arrow.tone == tone(carried, largest)
+        if len(operands) > 1:
+            assert arrow.tooltip.endswith(f", each {arrow.local}; Σ upstream × local = {short(carried)}")
     else:
-        assert (arrow.local, arrow.tone.sign) == ("", "many")
         carried = math.fsum(abs(upstream * local) for upstream, local in flows)
+        assert (arrow.local, arrow.tone) == ("", Tone("many", tone(carried, largest).step))
         assert arrow.tooltip.endswith(f"Σ |upstream × local| = {short(carried)}")
 
 
@@ -482,6 +579,88 @@ def test_a_step_has_no_slope() -> None:
     assert "f′(z) = none" in cells(picture_of(y, "neuron").boxes[-1])
 
 
+def test_tooltips_of_parts() -> None:
+    """What it is, from where to where, its values by what they are; what it takes and gives; of a neuron z, a = f(z)
+    and δ; the norms of the gradients in full."""
+    root = net(3, [10, 2])
+    order = topological_order(root)
+    label = {v.label: v for v in order}
+
+    def norms(part: Callable[[Value], bool], weights: int, parameters: int) -> list[str]:
+        """Of the weights and of the parameters of a part."""
+        members = [v for v in order if isinstance(v, Parameter) and part(v)]
+        heavy = [p for p in members if p.label.startswith("W")]
+        assert (len(heavy), len(members)) == (weights, parameters)
+        return [
+            f"norm of the gradients of {len(kind)} {name}s: {math.hypot(*[p.grad for p in kind])!r}"
+            for name, kind in (("weight", heavy), ("parameter", members))
+        ]
+
+    neurons = picture_of(root, "neuron").boxes
+    z, a = label["z2[1]"], label["a2[1]"]
+    assert next(box for box in neurons if box.name == "z2[1]").tooltip.split("\n") == [
+        "layer 2, neuron 1",
+        "6 values: 4 parameters, 1 Σ w x + b, 1 tanh",
+        "takes 3 values, gives 1",
+        f"z2[1] = {z.data!r}",
+        f"a2[1] = tanh(z2[1]) = {a.data!r}",
+        f"δ = ∂J/∂z2[1] = {z.grad!r}",
+        *norms(lambda v: v.scope == ("layer 2", "neuron 1"), 3, 4),
+    ]
+    between = {("layer 2", f"neuron {i}") for i in range(4, 9)}
+    assert next(box for box in neurons if box.glyph == "… 5 more").tooltip.split("\n") == [
+        "layer 2, … 5 more",
+        "from neuron 4 to neuron 8",
+        "30 values: 20 parameters, 5 Σ w x + b, 5 tanh",
+        "takes 3 values, gives 5",
+        *norms(lambda v: v.scope in between, 15, 20),
+    ]
+    layers = {box.glyph: box.tooltip.split("\n") for box in picture_of(root, "layer").boxes}
+    assert layers["input"] == ["input", "3 values: 3 inputs"]
+    assert layers["loss"] == ["loss", "5 values: 2 −, 2 ½x², 1 Σ", "takes 4 values, gives 1"]
+    assert layers["layer 3"] == [
+        "layer 3",
+        "26 values: 22 parameters, 2 Σ w x + b, 2 tanh",
+        "takes 10 values, gives 2",
+        *norms(lambda v: v.scope[0] == "layer 3", 20, 22),
+    ]
+    unseen = {box.name: box for box in picture_of(net(3, [10, 2], backward=False), "neuron").boxes}
+    assert unseen["z2[1]"].tooltip.split("\n")[3:] == [
+        f"z2[1] = {z.data!r}",
+        f"a2[1] = tanh(z2[1]) = {a.data!r}",
+        "∇ not yet: backward has not run",
+    ]
+
+
+def test_parts_of_one_value_or_of_many_kinds() -> None:
+    """One is no plural; of the kinds of values the three that are most frequent are named."""
+    with scope("source"):
+        x = Value(0.5, "x") * 2.0
+    with scope("block"):
+        y = x
+        for f in (tanh, tanh, tanh, table.exp, table.exp, table.sin, table.cos):
+            y = f(y)
+        w = Parameter(3.0)
+        y = y * w
+    y.label = "∑ / y"
+    y.backward()
+    pic = picture_of(y, "layer")
+    block = pic.boxes[-1]
+    assert cells(block) == [
+        "∑ / y = " + short(y.data),
+        "1 parameter",
+        "9 values",
+        "∇ +1",
+        f"|∇W| = {norm([w])}",
+    ]
+    assert block.tooltip.split("\n") == ["block", "9 values: 3 tanh, 2 exp, 1 sin, …", "takes 1 value, gives 1"]
+    assert pic.notes == ON_ARROWS
+    assert pic.title == "Overview of the computation graph of ∑ / y"
+    loose = picture_of(tanh(Value(0.5)) * 2.0, "layer")
+    assert [box.scope for box in loose.boxes] == [()] * 3
+    assert (loose.groups, loose.stacks) == ({}, ())
+
+
 def test_auto() -> None:
     """Each value up to 150 values, then neurons; never too large."""
     assert picture_of(chain(149)) == picture_of(chain(149), "value")
@@ -499,6 +678,10 @@ def test_words() -> None:
     svg = to_svg(net(2, [3, 1]), detail="layer")
     assert "many values in one" in texts(svg, "caption")
     assert "grey: several arrows, as wide as Σ |upstream × local|" in texts(svg, "caption")
+    assert pic.notes == ("δ = ∂J/∂z", *ON_ARROWS, "grey: several arrows, as wide as Σ |upstream × local|")
+    neurons = picture_of(net(3, [10, 1]), "neuron")
+    assert "; layer 2, neuron 3; layer 2, … 5 more; layer 2, neuron 9; layer 3, neuron 0; " in neurons.description
+    assert picture_of(attention(), "layer").notes == pic.notes[1:]
 
 
 # --- where it stands ---
@@ -667,6 +850,77 @@ def test_structure_of_wide_nets() -> None:
     layers = {box.glyph: cells(box) for box in picture_of(model, "layer").boxes}
     assert layers["input"] == ["14 inputs"]
     assert layers["layer 3"][:3] == ["12 → 2 id", "26 parameters", "30 values"]
+
+
+def with_parameters(model: Neuron | Layer, values: Sequence[float]) -> Picture:
+    for p, x in zip(model.parameters(), values, strict=True):
+        p.data = x
+    return picture_of(model)
+
+
+def test_structure_of_a_neuron() -> None:
+    """Word by word: each weight on its arrow, in the colour of its sign and size, one of 0 too."""
+    pic = with_parameters(Neuron(3, "tanh"), (2.0, -0.25, 0.0, -0.5))
+    assert [(box.glyph, box.role, box.scope, cells(box)) for box in pic.boxes] == [
+        *[(f"x[{j}]", "input", ("input",), ["input"]) for j in range(3)],
+        ("tanh", "part", ("layer 2",), ["z2[0] = Σ w x + b", "b1[0] = −0.5"]),
+    ]
+    assert [box.tooltip for box in pic.boxes] == [
+        *[f"x[{j}], an input" for j in range(3)],
+        "layer 2, neuron 0\n6 values: 4 parameters, 1 Σ w x + b, 1 tanh\n"
+        "W1[0,0] = 2.0\nW1[0,1] = -0.25\nW1[0,2] = 0.0\nb1[0] = -0.5",
+    ]
+    assert [(a.tail, a.head, a.operand, a.local, a.tone, a.tooltip) for a in pic.arrows] == [
+        (j, 3, j, f"×{w}", tone(x, 2.0), f"x[{j}] → layer 2, neuron 0: 1 weight, {w}")
+        for j, (x, w) in enumerate([(2.0, "2"), (-0.25, "−0.25"), (0.0, "0")])
+    ]
+    assert pic.boxes[-1].tone == tone(-0.5, 2.0)
+    assert pic.title == "Structure of Neuron(3, 'tanh')"
+    assert pic.description == (
+        "Neuron(3, 'tanh') with 4 parameters, drawn as 4 boxes: x[0]; x[1]; x[2]; layer 2, neuron 0. "
+        "Each arrow shows a weight; the largest parameter is 2 in size."
+    )
+    assert pic.notes == ("on an arrow: × weight", "its colour and width: the weight")
+    assert (pic.largest, pic.scale, pic.stacks) == (2.0, "W, b", ((0, 1, 2),))
+    assert pic.groups == {"cluster0": ("input",), "cluster1": ("layer 2",)}
+    listed = with_parameters(Neuron(11), [0.5] * 12).boxes[-1].tooltip.split("\n")
+    assert len(listed) == 2 + 12
+    assert listed[-1] == "b1[0] = 0.5"
+
+
+def test_structure_of_a_layer() -> None:
+    """The norm of all weights on an arrow, and those of weights and biases in the box, in the colours of their size."""
+    layer = Layer(2, 2, "relu")
+    with_parameters(layer, (3.0, 0.0, 0.25, 4.0, 0.0, 0.5))  # W_00, W_01, b_0, W_10, W_11, b_1
+    pic = picture_of(layer, "layer")
+    size = math.hypot(0.25, 0.5)
+    assert [(box.glyph, box.role, cells(box)) for box in pic.boxes] == [
+        ("input", "input", ["2 inputs"]),
+        ("layer 2", "part", ["2 → 2 relu", "6 parameters", "10 values", "|W| = 5", f"|b| = {short(size)}"]),
+    ]
+    assert [row[0].tone for row in pic.boxes[1].rows[-2:]] == [tone(5.0, 4.0), tone(size, 4.0)]
+    assert [box.tooltip for box in pic.boxes] == [
+        "input\n2 values: 2 inputs",
+        "layer 2\n10 values: 6 parameters, 2 Σ w x + b, 2 relu",
+    ]
+    (arrow,) = pic.arrows
+    assert arrow.tooltip == "input → layer 2: 4 weights, norm 5"
+    assert (arrow.local, arrow.tone) == ("", Tone("many", tone(5.0, 4.0).step))
+    assert pic.notes[2:] == ("grey: several weights, as wide as their norm",)
+    neuron = Neuron(2, "relu")
+    with_parameters(neuron, (3.0, 4.0, -0.5))
+    of_one = picture_of(neuron, "layer")
+    assert cells(of_one.boxes[1]) == ["2 → 1 relu", "3 parameters", "5 values", "|W| = 5", "|b| = 0.5"]
+    assert [arrow.tooltip for arrow in of_one.arrows] == ["input → layer 2: 2 weights, norm 5"]
+
+
+@pytest.mark.parametrize(
+    ("values", "largest"),
+    [((0.5, math.inf, -0.25), 0.5), ((0.0, 0.0, 0.0), 1.0), ((math.nan, math.inf, -math.inf), 1.0), ((0.5, -2, 1), 2)],
+)
+def test_largest_parameter(values: tuple[float, ...], largest: float) -> None:
+    """In size, of those that are finite; 1 if that is 0, or if none is."""
+    assert with_parameters(Neuron(2), values).largest == largest
 
 
 @pytest.mark.parametrize("model", [Neuron(3, "tanh"), Layer(2, 3), MLP(2, [3, 1]), MLP(3, [2] * 30)], ids=repr)

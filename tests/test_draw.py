@@ -28,7 +28,23 @@ from tinygrad_sq.graph import topological_order
 from tinygrad_sq.study import dot
 from tinygrad_sq.study.draw import draw_dot, notebook_svg, to_svg
 from tinygrad_sq.study.layout import Layout, arrange, plan
-from tinygrad_sq.study.picture import SMALL_SIZE, TooLargeError, picture, shown, text_width, tone
+from tinygrad_sq.study.picture import (
+    SMALL_SIZE,
+    Box,
+    Cell,
+    Tone,
+    TooLargeError,
+    aligned,
+    picture,
+    short,
+    shown,
+    signed,
+    text_width,
+    tone,
+)
+from tinygrad_sq.study.picture import (
+    box as box_of,
+)
 from tinygrad_sq.study.svg import css
 from tinygrad_sq.study.theme import FILL, ROLES, STEPS, STROKE
 
@@ -311,6 +327,150 @@ def test_wide_characters_get_room() -> None:
     assert text_width("权重", 10.0) >= 20.0 > text_width("ab", 10.0)
     narrow, wide = (picture(Value(1.0, label)).boxes[0].width for label in ("abcd", "权重矩阵"))
     assert wide > narrow + 10.0
+
+
+@pytest.mark.parametrize(
+    ("text", "advance"),
+    [("ab", 2 * 0.54), ("mW", 2 * 0.88), ("A", 0.70), ("é", 0.70), ("il.", 3 * 0.34), ("权重", 2.0), ("", 0.0)],
+)
+def test_width_of_a_text(text: str, advance: float) -> None:
+    """The advances of its characters, and some slack, more for a bold one."""
+    assert text_width(text, 10.0) == pytest.approx(10.4 * advance)
+    assert text_width(text, 10.0, bold=True) == pytest.approx(11.2 * advance)
+
+
+def test_a_box_has_room_for_its_words() -> None:
+    """For its glyph, bold, of 14 pt or, of a leaf, 11; and for the wider of its cells; with 7 pt on either side; two
+    rows high, or more."""
+    w, *_, y = picture(neuron()).boxes
+    assert y.glyph_width == text_width("tanh", 14.0, bold=True) + 14.0
+    assert y.columns == (text_width("y = 0.2913", 11.0, bold=True) + 14.0,)
+    assert y.width == y.glyph_width + y.columns[0]
+    assert w.glyph_width == text_width("w", 11.0, bold=True) + 14.0
+    assert w.columns == (text_width("∇ +0.9151", 11.0) + 14.0,)
+    cell = (Cell("1"),)
+    assert [box_of("part", "", (cell,) * n, (), "", 11.0).height for n in (1, 2, 3)] == [38.0, 38.0, 56.0]
+    assert SMALL_SIZE == 9.5
+
+
+def test_cells_of_a_box() -> None:
+    """Its name and its number are in the first cell of the first row, its gradient in the first cell of the last."""
+    cells = [Cell(f"text {k}", f"name {k}", Tone("pos", k + 1)) for k in range(6)]
+    wide = box_of("part", "", tuple(zip(cells[::2], cells[1::2])), (), "", 11.0)
+    assert (wide.name, wide.data, wide.gradient, wide.tone) == ("name 0", "text 0", "text 4", Tone("pos", 5))
+    one = box_of("part", "", ((Cell("text"),),), (), "", 11.0)
+    assert (one.name, one.data, one.gradient, one.tone) == ("", "text", "text", Tone("none"))
+
+
+def test_boxes_of_a_kind_line_up() -> None:
+    """In one group, boxes of one role, operations of one glyph, are as wide as the widest, and so are their glyphs,
+    and their columns, of those that have as many; a box outside of all groups is as it was."""
+    long, short_ = Cell("a long text"), Cell("text")
+
+    def part(glyph: str, cells: tuple[Cell, ...], *scope_: str, role: str = "part") -> Box:
+        return box_of(role, glyph, (cells,), scope_, "", 11.0)
+
+    one, other, two, elsewhere, operation, loose = boxes = [
+        part("neuron 10", (short_,), "layer 2", "a"),
+        part("n", (long,), "layer 2", "b"),
+        part("n", (short_, long), "layer 2"),
+        part("n", (short_,), "layer 3"),
+        part("+", (short_,), "layer 2", role="operation"),
+        part("n", (short_,)),
+    ]
+    made = aligned(boxes)
+    assert {b.glyph_width for b in made[:3]} == {one.glyph_width}
+    assert two.columns[0] + two.columns[1] > other.columns[0]
+    assert [b.columns for b in made[:3]] == [(sum(two.columns),)] * 2 + [two.columns]
+    assert made[3:] == [elsewhere, operation, loose]
+    operations = aligned([operation, part("tanh", (long,), "layer 2", role="operation")])
+    assert operations[0] == operation
+    alike = aligned([operation, part("+", (long,), "layer 2", role="operation")])
+    assert alike[0].columns == alike[1].columns == (long.width,)
+    wide = part("n", (Cell("a text longer than the two others are together, and more"),), "layer 2")
+    shared = aligned([two, wide])
+    assert shared[1] == wide
+    share = (wide.columns[0] - two.columns[0] - two.columns[1]) / 2
+    assert shared[0].columns == pytest.approx([two.columns[0] + share, two.columns[1] + share])
+
+
+def test_clusters_are_the_scopes_and_what_is_around_them() -> None:
+    """Each scope in which something stands once, outer ones before inner ones."""
+    with scope("a"), scope("b"), scope("c"):
+        x = Value(1.0)
+    with scope("a"):
+        y = x * 2.0
+    assert picture(y).groups == {"cluster0": ("a",), "cluster1": ("a", "b"), "cluster2": ("a", "b", "c")}
+
+
+def test_tooltips() -> None:
+    """In full what the box has in few digits: the number, the formula or role, the scopes, the gradient."""
+    with scope("layer 2"), scope("neuron 0"):
+        w = Parameter(1 / 3, "w" * 130)
+        y = w * 2.0
+    y.backward()
+    leaf, product = picture(y).boxes
+    assert leaf.tooltip == f"{'w' * 119}… = {1 / 3!r}\nparameter\nlayer 2, neuron 0\n∇ 2.0"
+    assert product.tooltip == f"{2 / 3!r}\n{'w' * 23}… * 2\nlayer 2, neuron 0\n∇ 1.0"
+    total = tinygrad_sq.total([Value(0.5, f"x{k}") for k in range(40)])
+    formula = picture(total).boxes[-1].tooltip.split("\n")[1]
+    assert formula.startswith("total([x0, x1, ")
+    assert (len(formula), formula[-1]) == (120, "…")
+    (unnamed, _) = picture(tanh(Value(0.25))).boxes
+    assert unnamed.tooltip == "0.25\ninput\n∇ not yet: backward has not run"
+    assert (unnamed.glyph, unnamed.name, unnamed.data) == ("input", "", "0.25")
+
+
+def test_words_on_arrows() -> None:
+    """×local in three digits; whose derivative, by the label, or the formula in parentheses if it binds loosely, or the
+    number; upstream × local once backward has run."""
+    x = Value(1 / 3, "x")
+    y = (x + 1.0) * Value(1.23456)
+    before = picture(y).arrows
+    assert [(a.local, a.tooltip) for a in before] == [
+        ("×1", "∂(x + 1) / ∂x: local 1"),
+        ("×1.23", "∂(1.333 * 1.235) / ∂(x + 1): local 1.235"),
+        ("×1.33", "∂(1.333 * 1.235) / ∂1.235: local 1.333"),
+    ]
+    assert [(a.id, a.door) for a in before] == [("e1_0", "d1_0"), ("e3_0", "d3_0"), ("e3_1", "d3_1")]
+    y.backward()
+    assert [a.local for a in picture(y).arrows] == [a.local for a in before]
+    assert picture(tanh(x)).arrows[0].tooltip == "∂tanh(x) / ∂x: local 0.8966"
+    assert picture(tanh(x)).title == "Computation graph of tanh"
+
+
+def test_the_scale_is_that_of_the_largest() -> None:
+    """Of all gradients, and of all contributions, which may cancel in them; of what is not 0 and finite."""
+    a = Value(3.0, "a")
+    y = a * 4.0 - a * 5.0
+    y.backward()
+    assert picture(y).largest == 5.0
+    assert [arrow.tone.name for arrow in picture(y).arrows if arrow.tail == 0] == ["pos6", "neg6"]
+    y = a * 0.125 - 1.0
+    y.grad = 0.25
+    a.grad = 0.03125
+    assert picture(y).largest == 0.25
+    y = a * 1.0
+    y.grad = math.inf
+    assert picture(y).largest == 0.03125
+    y.grad = math.nan
+    a.grad = 0.0
+    assert picture(y).largest == 1.0
+
+
+@pytest.mark.parametrize(
+    ("x", "few", "with_sign"),
+    [(1.23456, "1.235", "+1.235"), (-0.5, "−0.5", "−0.5"), (0.0, "0", "0"), (-0.0, "0", "0"), (0.25, "0.25", "+0.25")],
+)
+def test_numbers(x: float, few: str, with_sign: str) -> None:
+    """Four digits, a minus sign as wide as a plus, no sign for 0."""
+    assert (short(x), signed(x)) == (few, with_sign)
+
+
+def test_long_labels_are_cut() -> None:
+    """24 characters are shown; of more, 23 and dots."""
+    assert shown("x" * 24) == "x" * 24
+    assert shown("x" * 25) == "x" * 23 + "…"
 
 
 # --- where it stands ---
@@ -643,6 +803,8 @@ def test_too_large_a_graph() -> None:
         to_svg(chain(200_000), detail="value")
     with pytest.raises(TooLargeError):
         draw_dot(chain(3000), detail="value")
+    with pytest.raises(TooLargeError):
+        picture(chain(3000))
     assert draw_dot(chain(3000), detail="value", force=True).source.count(" -> ") == 3000
     assert draw_dot(chain(2999), detail="value").source.count(" -> ") == 2999
 

@@ -33,6 +33,7 @@ from tinygrad_sq import (
 )
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.study.formula import LATEX
+from tinygrad_sq.study.names import Names
 from tinygrad_sq.study.sheet import mathml
 from tinygrad_sq.table import Op
 from tinygrad_sq.value import adjoints
@@ -308,6 +309,38 @@ def test_long_formulas_are_cut() -> None:
     assert explain(m, xs[59])[0].formula == ("…", r"\ldots")
 
 
+@pytest.mark.parametrize(("length", "long"), [(32, False), (33, True)])
+def test_names_of_33_characters_are_too_long(length: int, long: bool) -> None:
+    """Up to 32 a name is written out: then it is t1 for what is told elsewhere, and dots for the others."""
+    v = Value(1.0, "v" * (length - 4)) + Value(2.0, "b")
+    y = tanh(v)
+    written = f"{'v' * (length - 4)} + b"
+    order = topological_order(y)
+    assert Names(order, (), y)[v] == (("…", r"\ldots") if long else (written, rf"\text{{{'v' * (length - 4)}}} + b"))
+    told = Names(order, (v,), y)
+    assert (told[v].text, told.parts, told.is_given(v)) == (("t1", [v], True) if long else (written, [], False))
+    assert told.is_given(y)
+    assert not told.is_given(order[0])
+    assert [told.binds_loosely(u) for u in order] == [False, False, not long, False]
+
+
+@pytest.mark.parametrize(("length", "long"), [(200, False), (201, True)])
+def test_formulas_of_201_characters_are_too_long(length: int, long: bool) -> None:
+    """Up to 200 a formula is written out: then there are words for an operation, and dots for a derivative."""
+    x, w = Value(0.5, "x" * (length - len("tanh()"))), Value(2.0, "w" * length)
+    y, z = tanh(x), x * w
+    assert explain(y).names.definition(y).text == ("y = tanh of 1 operands" if long else f"y = tanh({x.label})")
+    formula = explain(z, x)[0].formula
+    assert formula is not None
+    assert formula.text == ("…" if long else w.label)
+
+
+def test_constants_in_formulas() -> None:
+    """A derivative that is a constant has six digits."""
+    x = Value(0.5, "x")
+    assert explain(x * 0.123456789)[0].formula == ("0.123457", "0.123457")
+
+
 # --- what it looks like ---
 
 
@@ -364,6 +397,7 @@ def test_long_tables_are_cut() -> None:
     assert "steps more" not in e.text(limit=200)
     rows = ElementTree.fromstring(e.html(limit=5)).findall(".//tr")
     assert [len(row) for row in rows] == [10] * 7
+    assert [row.count(" & ") for row in e.latex(limit=5).split(r" \\ ")] == [9] * 7
     assert [line.split()[0] for line in e.text(limit=3).split("\n")[2:6]] == ["1", "2", "...", "200"]
     assert lines[-1] == "∂y/∂x = 101, the sum of 101 contributions"
 
@@ -384,6 +418,64 @@ def test_long_lists_are_cut() -> None:
     assert str(e).count("where t") == 0
     e = explain(table.dot([tanh(x * 1.234567) + tanh(x + 1.2345) for x in xs], [y] * 15), y)
     assert str(e).count("where t") == 12
+
+
+def test_columns_line_up() -> None:
+    """Numbers to the right, words to the left; a Chinese character takes two columns, an accent over another none."""
+    x, w = Value(-2.0, "学习率"), Value(1 / 3, "e\u0301")
+    e = explain(x * w, [x, w])
+    assert str(e) == GOLDEN_WIDE
+    assert e.latex() == GOLDEN_LATEX
+    page = ElementTree.fromstring(e.html())
+    headings = page.findall("table/thead/tr/th")
+    assert [(th.text, th.get("scope"), th.get("class")) for th in headings] == [
+        (name, "col", None if name in ("value", "operand", "local derivative") else "number")
+        for name in ("step", "value", "data", "upstream", "operand", "local derivative", "=", "contribution")
+    ]
+    for row in page.findall("table/tbody/tr"):
+        assert [td.get("class") for td in row] == [th.get("class") for th in headings]
+    spans = [(span.get("title"), span.text) for span in page.findall("table/tbody/tr[1]/td/span")]
+    assert spans == [
+        (repr(-2.0 / 3), "−0.666667"), ("1.0", "1"), (repr(1 / 3), "0.333333"), (repr(1 / 3), "0.333333")
+    ]  # fmt: skip
+    assert [p.get("class") for p in page.findall("p")] == [None, "heading", None]
+
+
+GOLDEN_WIDE = """\
+The chain rule from y back to 2 values: contribution = upstream × local derivative
+step  value                data  upstream  operand  local derivative         =  contribution
+   1  y = 学习率 * e\u0301  -0.666667         1  学习率   e\u0301                 0.333333      0.333333
+   2                                       e\u0301        学习率                  -2            -2
+
+∂y/∂学习率 = 0.3333333333
+∂y/∂e\u0301 = -2"""
+
+GOLDEN_LATEX = (
+    "\\begin{array}{l}\n"
+    r"\text{The chain rule from }y\text{ back to }\text{2 values}\text{: contribution = upstream × local derivative} \\"
+    "\n"
+    r"\begin{array}{rlrrllrr} \text{step} & \text{value} & \text{data} & \text{upstream} & \text{operand} & "
+    r"\text{local derivative} & \text{=} & \text{contribution} \\ \hline "
+    "1 & y = \\text{学习率} \\cdot \\text{e\u0301} & -0.666667 & 1 & "
+    "\\text{学习率} & \\text{e\u0301} & 0.333333 & 0.333333 \\\\ "
+    "2 &  &  &  & \\text{e\u0301} & \\text{学习率} & -2 & -2 \\end{array} \\\\\n"
+    "\\frac{\\partial y}{\\partial \\text{学习率}}\\text{ = }0.3333333333 \\\\\n"
+    "\\frac{\\partial y}{\\partial \\text{e\u0301}}\\text{ = }-2\n"
+    "\\end{array}"
+)
+
+
+def test_sixty_rows() -> None:
+    """Unless more are asked for, in text, HTML and LaTeX."""
+    x = v = Value(1.0, "x")
+    for _ in range(31):
+        v = v * x
+    e = explain(v)
+    assert len(e) == 62
+    assert "2 steps more" in e.text()
+    assert "2 steps more" in e.html()
+    assert e.latex().count(r" \\ ") == 61
+    assert "more" not in e.text(limit=62) + e.html(limit=62) + e.latex(limit=62)
 
 
 def test_html() -> None:
@@ -434,6 +526,8 @@ def test_words_in_mathml() -> None:
     """Words of a formula are what the label was: each escape undone, each character of HTML escaped."""
     label = "100 % & $#_{}^~\\ <b>"
     assert "<mtext>100 % &amp; $#_{}^~\\ &lt;b&gt;</mtext>" in mathml(LATEX.symbol(label))
+    assert f"<mtext>{'x' * 120}</mtext>" in mathml(LATEX.symbol("x" * 120))
+    assert f"<mtext>{'x' * 119}…</mtext>" in mathml(LATEX.symbol("x" * 121))
 
 
 def test_latex() -> None:

@@ -16,7 +16,7 @@ from processes import output_under_any_hash_seed
 from strategies import expressions
 from test_formula import well_formed
 
-from tinygrad_sq import MLP, Value, half_squared_error, paths, replay, tanh, where
+from tinygrad_sq import MLP, Value, half_squared_error, paths, replay, tanh, total, where
 from tinygrad_sq.graph import topological_order
 
 
@@ -128,6 +128,15 @@ def test_more_paths_than_a_number_can_be_written() -> None:
     assert p.total == p.gradient == math.inf
 
 
+def test_long_counts() -> None:
+    """A count of up to 24 digits is written out."""
+    a = v = Value(1.0, "a")
+    for _ in range(23):
+        v = total([v] * 10)
+    assert f" over the 500,{'000,' * 6}000 paths from y to a" in str(paths(total([v] * 5), a, limit=0))
+    assert " over the about 10^24 paths from y to a" in str(paths(total([v] * 10), a, limit=0))
+
+
 def test_one_path_and_none() -> None:
     """Said in a sentence each: y itself; one; none that gradient flows on; none at all. A limit of 0 lists none."""
     a, b = Value(1.0, "a"), Value(2.0, "b")
@@ -135,6 +144,7 @@ def test_one_path_and_none() -> None:
         "∂a/∂a by the only path from a to a, a product of local derivatives\n\n∂a/∂a\n= 1\n"
     )
     assert "\n\n∂y/∂a\n= 3\n\nSum" in str(paths(a * 3.0, a))
+    assert "\n= 0.111111 · 1.11111 = 0.123457\n" in str(paths(a * (10 / 9) * (1 / 9), a))
     assert str(paths(where(a, a, b), b)) == "No gradient flows from y to b: ∂y/∂b = 0"
     assert str(paths(tanh(a), b)) == "y does not depend on b: ∂y/∂b = 0"
     p = paths(tanh(a), tanh(b))
@@ -143,6 +153,8 @@ def test_one_path_and_none() -> None:
     assert "paths more" not in str(paths(a + a, a, limit=2))
     assert "... and 1 paths more" in paths(a + a, a).text(limit=1)
     assert "paths more" not in paths(a + a, a).text(limit=None)
+    assert "paths more" not in str(paths(total([a] * 10), a))
+    assert "... and 1 paths more" in str(paths(total([a] * 11), a))
 
 
 def test_zeros_infinities_and_nan() -> None:

@@ -11,9 +11,11 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable
+from itertools import count
 from typing import NamedTuple
 
 from tinygrad_sq.study.picture import role_of, shown
+from tinygrad_sq.table import Op
 from tinygrad_sq.value import Value
 
 MOST = 64  # parts in a picture
@@ -86,25 +88,26 @@ def _by_scope(order: list[Value], distance: dict[Value, int], depth: int, whole:
 def _homes(scopes: Iterable[tuple[str, ...]], depth: int) -> dict[tuple[str, ...], Part | None]:
     """The part of each scope, still empty; None for the scopes whose values are loose."""
     prefixes = dict.fromkeys(scope[:d] for scope in scopes for d in range(1, min(depth, len(scope)) + 1))
-    families: dict[Hashable, list[tuple[str, ...]]] = defaultdict(list)
+    families: dict[tuple[tuple[str, ...], str], list[tuple[str, ...]]] = defaultdict(list)
     for prefix in prefixes:
         families[_family(prefix)].append(prefix)
     parts: dict[tuple[str, ...], Part] = {}
     for family, members in families.items():
+        around, _ = family
         between = members[FIRST:-1] if len(members) > STACK else []
         if between:
             ends = shown(between[0][-1]), shown(between[-1][-1])
-            parts |= dict.fromkeys(between, Part([], between[0][:-1], _more(len(between)), family, ends))
+            parts |= dict.fromkeys(between, Part([], around, _more(len(between)), family, ends))
         for prefix in members:
             if len(prefix) == depth and prefix not in parts:
-                parts[prefix] = Part([], prefix[:-1], prefix[-1], family)
+                parts[prefix] = Part([], around, prefix[-1], family)
     return {
         scope: next((parts[scope[:d]] for d in range(1, len(scope) + 1) if scope[:d] in parts), None)
         for scope in scopes
     }
 
 
-def _family(prefix: tuple[str, ...]) -> Hashable:
+def _family(prefix: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
     """What scopes have in common that differ in their number alone: neuron 0, neuron 1, ..."""
     return prefix[:-1], re.sub(r"\d+", "#", prefix[-1])
 
@@ -118,37 +121,36 @@ def _more(count: int) -> str:
 
 def _loose(values: list[Value], distance: dict[Value, int], whole: bool) -> list[Part]:
     """Values by themselves where they are few, or few of a kind; `whole`: one part for each kind."""
-    kinds: dict[Hashable, list[Value]] = defaultdict(list)
+    kinds: dict[tuple[tuple[str, ...], Op | str, int], list[Value]] = defaultdict(list)
     for v in values:
         kinds[v.scope, v.op or role_of(v), distance[v]].append(v)
     parts = []
     for kind, alike in kinds.items():
+        scope, what, _ = kind
         if len(values) <= FEW or (len(alike) <= STACK and not whole):
-            parts += [Part([v], v.scope, alike=kind) for v in alike]
+            parts += [Part([v], scope, alike=kind) for v in alike]
         elif whole:
-            parts.append(_collected(alike, alike[0].scope))
+            parts.append(_collected(alike, what, scope))
         else:
             between = alike[FIRST:-1]
             ends = (shown(between[0].label), shown(between[-1].label))
-            parts += [Part([v], v.scope, alike=kind) for v in alike[:FIRST]]
-            parts.append(Part(between, alike[0].scope, _more(len(between)), kind, ends if all(ends) else ()))
-            parts.append(Part([alike[-1]], alike[0].scope, alike=kind))
+            parts += [Part([v], scope, alike=kind) for v in alike[:FIRST]]
+            parts.append(Part(between, scope, _more(len(between)), kind, ends if all(ends) else ()))
+            parts.append(Part([alike[-1]], scope, alike=kind))
     return parts
 
 
 def _by_distance(order: list[Value], distance: dict[Value, int]) -> list[Part]:
     """The values nearest to the root by themselves; the rest in BANDS of equal distance, its leaves by their roles."""
     within = Counter(distance.values())
-    near = 0
-    while sum(within[d] for d in range(near + 2)) <= NEAR:
-        near += 1
+    near = next(d for d in count() if sum(within[k] for k in range(d + 2)) > NEAR)
     parts = [Part([v], v.scope) for v in order if distance[v] <= near]
     far = [v for v in order if distance[v] > near]
     leaves: dict[str, list[Value]] = defaultdict(list)
     for v in far:
         if not v.op:
             leaves[role_of(v)].append(v)
-    parts += [_collected(alike, ()) for alike in leaves.values()]
+    parts += [_collected(alike, role, ()) for role, alike in leaves.items()]
     operations = [v for v in far if v.op]
     steps = sorted(distance[v] for v in operations)
     limits = sorted({steps[len(steps) * k // BANDS] for k in range(1, BANDS)})
@@ -158,7 +160,7 @@ def _by_distance(order: list[Value], distance: dict[Value, int]) -> list[Part]:
     return parts + [Part(band, (), _more(len(band))) for band in bands.values()]
 
 
-def _collected(values: list[Value], scope: tuple[str, ...]) -> Part:
-    """Values of one kind in one part."""
-    op = values[0].op
-    return Part(values, scope, "" if len(values) == 1 else op.symbol if op else f"{role_of(values[0])}s")
+def _collected(values: list[Value], what: Op | str, scope: tuple[str, ...]) -> Part:
+    """Values of one kind in one part: an operation's symbol, or a role in the plural."""
+    name = f"{what}s" if isinstance(what, str) else what.symbol
+    return Part(values, scope, "" if len(values) == 1 else name)

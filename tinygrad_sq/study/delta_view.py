@@ -170,7 +170,7 @@ def deltas_table(
             units.append(Unit(l, i, unit.data, activation.data, f_prime[l](unit.data), delta_i, adjoint[unit] + 0.0))
     derivatives = {
         l: [
-            Derivative(p.label, a_j, delta[l + 1][i], closed, adjoint.get(p, 0.0) + 0.0)
+            Derivative(p.label, a_j, delta[l + 1][i], closed, adjoint[p] + 0.0)
             for i, neuron in enumerate(layers[l])
             for p, a_j, closed in zip([*neuron.w, neuron.b], [*a[l], 1.0], [*dW[l][i], db[l][i]])
         ]

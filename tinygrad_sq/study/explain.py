@@ -212,7 +212,7 @@ class _Running:
     def __add__(self, step: Step) -> _Running:
         assert step.contribution is not None
         after = self.total + step.contribution
-        self.log.append(step._replace(before=self.total, after=after))
+        self.log.append(step._replace(after=after))
         return _Running(after, self.log)
 
 
@@ -228,9 +228,10 @@ def _run(
     def look(node: Value, operand: int, arg: Value | float, local: float | None) -> Step | None:
         if not isinstance(arg, Value) or arg not in on_the_way:
             return None
-        step = Step(node, operand, arg, running[node].total, local, None, 0.0, 0.0, 0, 0, names)
+        before = running[arg].total
+        step = Step(node, operand, arg, running[node].total, local, None, before, before, 0, 0, names)
         if local is None:
-            log.append(step._replace(before=running[arg].total, after=running[arg].total))
+            log.append(step)
             return None
         return step
 

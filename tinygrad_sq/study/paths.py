@@ -82,10 +82,8 @@ class Paths(Sheet):
 
     def __iter__(self) -> Iterator[Path]:
         ways = _Ways(self._edges)
-        rank = 0
-        while rank < self.count:
+        for rank in range(self.count):
             yield ways.path(self.y, rank)
-            rank += 1
 
     def blocks(self, limit: int | None) -> list[Block]:
         names, dy_dw = self.names, self.names.derivative(self.y, self.w)
@@ -163,8 +161,8 @@ class _Ways:
             self.heaps[node] = heap
 
     def path(self, y: Value, rank: int) -> Path:
-        """The way from y of that rank, of which the one before is known."""
-        if rank == len(self.found[y]):
+        """The way from y of that rank; they are asked for one after the other, and the first one is known."""
+        if rank:
             self._find_one_more(y)
         nodes, operands, locals_ = [y], [], []
         product = 1.0
@@ -201,8 +199,7 @@ class _Ways:
 
 def _order(local: float, rest: float) -> float:
     """-log |local · the rest of the product|; what is NaN comes first, as what is infinite does."""
-    size = -math.inf if math.isnan(local) or math.isinf(local) else -math.log(abs(local)) if local else math.inf
-    order = size + rest
+    order = (-math.log(abs(local)) if local else math.inf) + rest
     return -math.inf if math.isnan(order) else order
 
 

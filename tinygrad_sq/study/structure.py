@@ -43,7 +43,7 @@ LISTED = 12  # parameters of a neuron, in its tooltip
 SEVERAL = "grey: several weights, as wide as their norm"
 
 
-def structure(model: Module, depth: int = 2) -> Picture:
+def structure(model: Module, depth: int) -> Picture:
     """The picture of a Neuron, Layer or MLP: on its arrows the weights, which are the derivatives ∂z/∂x.
 
     Raises TypeError for anything else.
@@ -57,7 +57,7 @@ def structure(model: Module, depth: int = 2) -> Picture:
     order = topological_order(*roots)
     parts = partition(order, depth)
     links, facts = relations(order, parts, roots)
-    largest = max((abs(p.data) for p in model.parameters() if math.isfinite(p.data)), default=1.0) or 1.0
+    largest = max([0.0, *[abs(p.data) for p in model.parameters() if math.isfinite(p.data)]]) or 1.0
     boxes = aligned([_box(fact, largest) for fact in facts])
     names = [name_of(part) for part in parts]
     arrows = [_arrow(blank, uses, largest) for blank, uses in blanks(links, names)]
@@ -78,7 +78,7 @@ def _box(facts: Facts, largest: float) -> Box:
         return box("input", name, ((Cell("input"),),), part.scope, f"{name}, an input", FONT_SIZE)
     lines = [name_of(part), f"{counted(len(part.values), 'value')}: {contents_of(part.values)}"]
     if not parameters:
-        return box("input", part.title, ((cells_of(facts)[0],),), part.scope, "\n".join(lines), FONT_SIZE)
+        return box("input", part.title, (tuple(cells_of(facts)),), part.scope, "\n".join(lines), FONT_SIZE)
     weights = weights_of(part.values)
     heavy = set(weights)
     biases = [p for p in parameters if p not in heavy]
