@@ -410,7 +410,8 @@ def test_wrong_number_of_operands(row: Op) -> None:
             row()
     elif isinstance(expected, int):
         for n in {0, expected - 1, expected + 1} - {expected}:
-            with pytest.raises(TypeError, match=rf"^{row.name} takes {expected} operands?, got {n}$"):
+            many = "1 operand" if expected == 1 else f"{expected} operands"
+            with pytest.raises(TypeError, match=rf"^{row.name} takes {many}, got {n}$"):
                 row(*[1.0] * n)
 
 
@@ -422,7 +423,7 @@ def test_any_number_of_operands(row: Op, fewest: int) -> None:
     for n in (fewest, 1, 2, 200):
         assert row([1.0] * n) == pytest.approx({"logsumexp": 1.0 + math.log(max(n, 1)), "total": n}.get(row.name, 1.0))
     if fewest:
-        with pytest.raises(TypeError, match=rf"^{row.name} takes .* operands, got 0$"):
+        with pytest.raises(TypeError, match=rf"^{row.name} takes at least 1 operand, got 0$"):
             row([])
 
 
