@@ -7,7 +7,8 @@ more of our own: a statement that is left out. No file is changed. A process tha
 libraries forks for each mutant; the fork imports the mutated source in place of the module and runs the module's tests
 up to the first that fails. Those that found the last mutants go first, Hypothesis draws few examples and does not
 shrink. For a mutant within a row, the function called like one, or a helper of rows alone, the tests of other rows are
-left out, which can only spare a mutant. Results go to out/mutants/MODULE.txt: a line of counts, then the mutants that survived.
+left out, which can only spare a mutant. Results go to out/mutants/MODULE.txt: a line of counts, then the mutants that
+survived.
 """
 
 from __future__ import annotations
