@@ -67,6 +67,7 @@ TESTS = {
             "test_common_powers_are_multiplications",
             "test_rows_of_one_sample",
             "test_rows_at_awkward_points",
+            "test_tails_of_the_normal_distribution",
         )
     ],
     "op": ["test_methods.py", "test_custom.py", "test_toy_row.py", "test_value.py"]
