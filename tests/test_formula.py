@@ -235,6 +235,14 @@ def test_gradients_read_as_e5_e6_e7(by: str, text: str) -> None:
     assert str(g).rpartition(" = ")[0] == text
 
 
+@pytest.mark.parametrize(("n", "text"), [(2, "2 * x = 6"), (3, "3 * x**2 = 27"), (-1, "-1 * x**(-2) = -0.1111111111")])
+def test_the_derivative_of_a_power(n: int, text: str) -> None:
+    """n xⁿ⁻¹, where x to the power 1 is x itself."""
+    x = Value(3.0, "x")
+    (g,) = gradient(x**n, [x])
+    assert to_text(g) == text
+
+
 def test_e6_and_e7_in_latex() -> None:
     """E6: δ_i^l = (Σ_j δ_j^{l+1} W_ji^l) f'(z_i^l); E7W: ∂J/∂W_ij^l = δ_i^{l+1} a_j^l."""
     values = net()
