@@ -6,8 +6,9 @@ The faults are cosmic-ray's, one or two for each operator, comparison, number, c
 more of our own: a statement that is left out. No file is changed. A process that has imported pytest and the oracles'
 libraries forks for each mutant; the fork imports the mutated source in place of the module and runs the module's tests
 up to the first that fails. Those that found the last mutants go first, Hypothesis draws few examples and does not
-shrink. For a mutant within a row, or within the function called like one, the tests of other rows are left out, which
-can only spare a mutant. Results go to out/mutants/MODULE.txt: a line of counts, then the mutants that survived.
+shrink. For a mutant within a row, the function called like one, or a helper of rows alone, the tests of other rows are
+left out, which can only spare a mutant. Results go to out/mutants/MODULE.txt: a line of counts, then the mutants that
+survived.
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ TESTS = {
             "test_common_powers_are_multiplications",
             "test_rows_of_one_sample",
             "test_rows_at_awkward_points",
+            "test_tails_of_the_normal_distribution",
         )
     ],
     "op": ["test_methods.py", "test_custom.py", "test_toy_row.py", "test_value.py"]
@@ -333,8 +335,8 @@ class _Finder:
 class _Plugin:
     """Runs the tests that found the latest mutants first, each with few examples, and remembers the first to fail."""
 
-    def __init__(self, where: str, first: list[str], examples: int) -> None:
-        self.where, self.first, self.examples = where, first, examples
+    def __init__(self, mutant: Mutant, first: list[str], examples: int) -> None:
+        self.mutant, self.first, self.examples = mutant, first, examples
         self.failed = ""
 
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -345,8 +347,8 @@ class _Plugin:
         items.sort(key=lambda item: ranks.get(item.nodeid, len(ranks)))
         from tinygrad_sq.table import Op, rows
 
-        if self.where in rows:
-            items[:] = [item for item in items if _of_rows(item, Op) <= {self.where}]
+        if own_rows := _rows_of(self.mutant, set(rows)):
+            items[:] = [item for item in items if _of_rows(item, Op) <= own_rows]
             items.sort(key=lambda item: not _of_rows(item, Op))  # the row's own tests first
         for item in items:
             test: Any = getattr(item, "obj", None)
@@ -372,6 +374,17 @@ class _Plugin:
             self.failed = report.nodeid
 
 
+def _rows_of(mutant: Mutant, rows: set[str]) -> set[str]:
+    """The row that the mutant is in, or the rows that mention the helper it is in; none where others mention it too."""
+    if mutant.where in rows:
+        return {mutant.where}
+    tree = ast.parse(mutant.source)
+    places = _places(tree)
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    users = {places[name.lineno] for name in names if name.id == mutant.where}
+    return users if users <= rows else set()
+
+
 def _of_rows(item: Any, op: Any) -> set[str]:
     """The rows for which a parametrized test is run."""
     parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
@@ -388,7 +401,7 @@ def _run(module: str, mutant: Mutant, first: list[str], examples: int, pipe: Con
     path = ROOT / "tinygrad_sq" / f"{module}.py"
     name = f"tinygrad_sq.{module}".replace("/", ".")
     sys.meta_path.insert(0, _Finder(name, path, mutant.source))
-    plugin = _Plugin(mutant.where, first, examples)
+    plugin = _Plugin(mutant, first, examples)
     # Asserts as they are: to rewrite them takes longer than most tests. What runs in a process of its own, to see
     # whether its bytes are the same, is not mutated.
     options = ["-x", "-q", "--assert=plain", "-k", "not same_bytes"]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+import re
 from collections.abc import Iterator
 from math import inf
+from sys import maxsize
 from typing import Any
 
 import pytest
@@ -135,6 +137,26 @@ def test_several_domains_and_any_number_of_operands() -> None:
     assert table.row("p5")([2.0, Value(3.0)]).data == 6.0
     with pytest.raises(ValueError, match="WRONG"):
         custom_op("p6", product, lambda y, *xs: (1.0,) * len(xs), arity=range(1, 2**63))
+
+
+@pytest.mark.parametrize(
+    ("arity", "counts"),
+    [
+        (range(1, maxsize), "at least 1 operand"),
+        (range(2, 2**63), "at least 2 operands"),
+        (range(1, maxsize, 2), "1, 3, 5, ... operands"),
+        (range(1, 5), "1, 2, 3, ... operands"),
+        (range(2, 5), "2, 3, 4 operands"),
+        (range(2, 6, 2), "2, 4 operands"),
+        (range(1, 2), "1 operand"),
+        (2, "2 operands"),
+    ],
+)
+def test_how_many_operands_a_row_takes_is_said(arity: int | range, counts: str) -> None:
+    """TypeError gives the least number where there is no largest, and else the first three."""
+    op = custom_op("largest", max, (), arity=arity, check=False)
+    with pytest.raises(TypeError, match=f"^largest takes {re.escape(counts)}, got 0$"):
+        op()
 
 
 def test_points_on_a_kink_are_left_out() -> None:

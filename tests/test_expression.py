@@ -99,7 +99,7 @@ def test_names_are_those_of_python() -> None:
         ("x % 2", "formula, column 1, 'x % 2': the table has no such operator"),
         ("+x", "formula, column 1, '+x': the table has no such operator"),
         ("x < x < x", "expected names, numbers"),
-        ("tanh()", "formula, column 1, 'tanh()': tanh takes 1 operands, got 0"),
+        ("tanh()", "formula, column 1, 'tanh()': tanh takes 1 operand, got 0"),
         ("x + dot([x], [1, 2])", "formula, column 5, 'dot([x], [1, 2])': dot takes two lists of one length"),
         ("[x] + [x]", "expected a real number"),
         ("[x]", "the formula is a list; expected a single value"),

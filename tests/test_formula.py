@@ -139,6 +139,31 @@ def test_formula(v: Value, text: str, latex: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("v", "in_text", "in_latex"),
+    [
+        *((v, 1, 1) for v in (a + b, a - b)),
+        *((v, 5, 1) for v in (total([a, b]), dot([a], [b]))),
+        *((v, 2, 2) for v in (a * b, a / b)),
+        *((v, 5, 2) for v in (table.half_square(a), table.xlogy(a, b))),
+        (-a, 3, 3),
+        *((v, 4, 4) for v in (a**b, table.square(a))),
+        *((v, 5, 4) for v in (exp(a), table.gaussian(a))),
+        *((v, 5, 5) for v in (tanh(a), abs(a), table.less(a, b), table.hypot(a, b), where(a, b, 1.0))),
+    ],
+    ids=str,
+)
+def test_how_tightly_a_formula_binds(v: Value, in_text: int, in_latex: int) -> None:
+    """A template that asks for a level puts parentheses around what binds less tightly, and around nothing else."""
+    for level in range(1, 6):
+        row = Op("primed", lambda x: x, (1.0,), "x'", text=f"{{0:{level}}}'", latex=f"{{0:{level}}}'")
+        primed = row(v)
+        del table.rows["primed"]
+        text, latex = to_text(v).rpartition(" = ")[0], to_latex(v)
+        assert to_text(primed).rpartition(" = ")[0] == (f"({text})'" if in_text < level else f"{text}'")
+        assert to_latex(primed) == (rf"\left({latex}\right)'" if in_latex < level else f"{latex}'")
+
+
+@pytest.mark.parametrize(
     ("label", "symbol"),
     [
         ("x", "x"),
@@ -208,6 +233,14 @@ def test_gradients_read_as_e5_e6_e7(by: str, text: str) -> None:
     values = net()
     (g,) = gradient(values["J"], [values[by]])
     assert str(g).rpartition(" = ")[0] == text
+
+
+@pytest.mark.parametrize(("n", "text"), [(2, "2 * x = 6"), (3, "3 * x**2 = 27"), (-1, "-1 * x**(-2) = -0.1111111111")])
+def test_the_derivative_of_a_power(n: int, text: str) -> None:
+    """n xⁿ⁻¹, where x to the power 1 is x itself."""
+    x = Value(3.0, "x")
+    (g,) = gradient(x**n, [x])
+    assert to_text(g) == text
 
 
 def test_e6_and_e7_in_latex() -> None:

@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import small, vectors
 
-from tinygrad_sq import MLP, Module, Value, binary_cross_entropy, cost, cross_entropy, half_squared_error, hinge
+from tinygrad_sq import (
+    MLP,
+    Module,
+    Value,
+    binary_cross_entropy,
+    compile,
+    cost,
+    cross_entropy,
+    half_squared_error,
+    hinge,
+    value_and_grad,
+)
 from tinygrad_sq.graph import topological_order
 
 EPSILON = 2.0**-52
@@ -104,6 +115,18 @@ def test_cross_entropy_wants_the_index_of_a_logit(z: Any, k: int, message: str) 
         cross_entropy(z, k)
     with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
         cross_entropy([1.0, 2.0], 0.5)  # type: ignore[arg-type]
+
+
+def test_cross_entropy_of_any_class_in_compiled_code() -> None:
+    """Where the class comes with the sample, loss and gradient are those of the class; of one that is none, inf."""
+    z = [0.5, -1.25, 2.0]
+    program = compile(value_and_grad(lambda x: cross_entropy(x[:3], x[3])))
+    losses, gradients = program.each([[*z, k] for k in range(3)])
+    for k, (loss, partials) in enumerate(zip(losses, zip(*gradients))):
+        J, g = gradient(cross_entropy, z, k)
+        assert loss == pytest.approx(J, rel=1e-14)
+        assert partials[:3] == pytest.approx(g, rel=1e-14)
+    assert [program.each([[*z, k]])[0][0] for k in (-1.0, 0.5, 3.0)] == [math.inf] * 3
 
 
 @given(wide, st.sampled_from([0, 1, 0.0, 1.0, False, True]) | st.floats(0.0, 1.0), st.booleans())

@@ -356,6 +356,41 @@ def test_smooth_off_the_kinks(row: Op, data: st.DataObject) -> None:
             assert abs(left - right) <= 1e-15 * max(abs(left), 1e-15)
 
 
+DISTANCES: dict[str, list[tuple[tuple[float, ...], float]]] = {
+    "div": [((1.0, -2.0), 2.0)],
+    "tan": [((0.0,), 1.0), ((math.pi / 3,), 0.5), ((-2.0,), -math.cos(2.0))],
+    "atan2": [((3.0, 4.0), 5.0), ((-3.0, 4.0), 5.0), ((3.0, -4.0), 3.0), ((-3.0, -4.0), 3.0), ((0.5, 0.0), 0.5)],
+    "hypot": [((3.0, -4.0), 5.0)],
+    "relu": [((2.0,), 2.0), ((-2.0,), 2.0)],
+    "relu6": [((-1.0,), 1.0), ((2.0,), 2.0), ((5.0,), 1.0), ((8.0,), 2.0)],
+    "hardtanh": [((-3.0,), 2.0), ((-0.75,), 0.25), ((0.0,), 1.0), ((0.75,), 0.25), ((3.0,), 2.0)],
+    "leaky_relu": [((-2.0, 0.5), 2.0), ((2.0, 0.5), 2.0)],
+    "elu": [((-2.0, 0.5), 2.0), ((2.0, 0.5), 2.0)],
+    "selu": [((-2.0,), 2.0), ((2.0,), 2.0)],
+    "abs": [((-2.0,), 2.0), ((2.0,), 2.0)],
+    "sign": [((-2.0,), 2.0), ((2.0,), 2.0)],
+    "step": [((-2.0,), 2.0), ((2.0,), 2.0)],
+    "floor": [((1.25,), 0.25), ((1.75,), 0.25), ((1.5,), 0.5), ((-0.25,), 0.25)],
+    "round": [((1.25,), 0.25), ((1.75,), 0.25), ((1.0,), 0.5), ((-0.25,), 0.25)],
+    "less": [((1.0, 3.0), 2.0), ((3.0, 1.0), 2.0), ((-1.0, 1.0), 2.0)],
+    "equal": [((1.0, 3.0), 2.0), ((3.0, 1.0), 2.0), ((-1.0, 1.0), 2.0)],
+    "maximum": [((1.0, 3.0), 2.0), ((1.0, 7.0, 3.0, 2.0), 4.0), ((-1.0, -3.0), 2.0)],
+    "minimum": [((1.0, 3.0), 2.0), ((1.0, 7.0, 3.0, 4.0), 2.0), ((-1.0, -3.0), 2.0)],
+    "clamp": [((2.0, 1.0, 5.0), 1.0), ((3.5, 1.0, 5.0), 1.5), ((9.0, 1.0, 5.0), 4.0), ((-9.0, 1.0, 5.0), 4.0)],
+    "where": [((2.0, 5.0, 7.0), 2.0), ((-2.0, 5.0, 7.0), 2.0)],
+}
+
+
+@pytest.mark.parametrize(
+    ("row", "point", "distance"),
+    [pytest.param(table.rows[n], p, d, id=f"{n}{p}") for n in KINKS for p, d in DISTANCES[n]],
+)
+def test_how_far_the_kink_is(row: Op, point: tuple[float, ...], distance: float) -> None:
+    """The distance from the nearest kink, by one operand where two have to meet; of tan |cos x|, which is no larger."""
+    assert row.kink is not None
+    assert row.kink(*point) == pytest.approx(distance, rel=1e-15)
+
+
 def test_gap_of_one_operand_is_infinite() -> None:
     """The maximum of one value has no kink."""
     assert table.maximum.kink is not None
@@ -410,7 +445,8 @@ def test_wrong_number_of_operands(row: Op) -> None:
             row()
     elif isinstance(expected, int):
         for n in {0, expected - 1, expected + 1} - {expected}:
-            with pytest.raises(TypeError, match=rf"^{row.name} takes {expected} operands?, got {n}$"):
+            many = "1 operand" if expected == 1 else f"{expected} operands"
+            with pytest.raises(TypeError, match=rf"^{row.name} takes {many}, got {n}$"):
                 row(*[1.0] * n)
 
 
@@ -422,7 +458,7 @@ def test_any_number_of_operands(row: Op, fewest: int) -> None:
     for n in (fewest, 1, 2, 200):
         assert row([1.0] * n) == pytest.approx({"logsumexp": 1.0 + math.log(max(n, 1)), "total": n}.get(row.name, 1.0))
     if fewest:
-        with pytest.raises(TypeError, match=rf"^{row.name} takes .* operands, got 0$"):
+        with pytest.raises(TypeError, match=rf"^{row.name} takes at least 1 operand, got 0$"):
             row([])
 
 

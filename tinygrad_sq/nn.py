@@ -167,8 +167,7 @@ class Layer(Module):
         return _all(neuron.weights() for neuron in self.neurons)
 
     def __repr__(self) -> str:
-        first = self.neurons[0]
-        return f"Layer({len(first.w)}, {len(self.neurons)}, {first.activation.name!r})"
+        return f"Layer({self.n_in}, {len(self.neurons)}, {self.neurons[0].activation.name!r})"
 
     _repr_svg_ = _repr_svg_
 
@@ -211,7 +210,7 @@ class MLP(Module):
 
     def __call__(self, x: Iterable[Value | float]) -> Any:
         first, *others = self.layers
-        a = first.fire(*_inputs(x, len(first.neurons[0].w)))
+        a = first.fire(*_inputs(x, self.n_in))
         for layer in others:
             a = layer.fire(a)
         return _outputs(a)
@@ -232,10 +231,10 @@ def _activation(f: str | Op) -> tuple[Op, tuple[float, ...]]:
     """The row, and its further operands where it has defaults for them: the slope of leaky_relu."""
     f = f if isinstance(f, Op) else row(f)
     try:
-        f(0.0)
+        f(math.nan)  # as good as any number to see whether f takes one
     except TypeError:
         raise ValueError(f"an activation is a function of one number, as tanh is; {f.name} is not") from None
-    return f, f.operands(0.0)[1:] if f.operands else ()
+    return f, f.operands(math.nan)[1:] if f.operands else ()
 
 
 def _inputs(x: Iterable[Value | float], n_in: int) -> tuple[list[Value | float], bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from math import inf
 from numbers import Complex, Number, Real
+from sys import maxsize
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, overload
 
@@ -124,7 +125,7 @@ class Op:
         if self.operands is not None:
             args = self.operands(*args)
         if len(args) != self.arity and (isinstance(self.arity, int) or len(args) not in self.arity):
-            raise TypeError(f"{self.name} takes {self.arity} operands, got {len(args)}")
+            raise TypeError(f"{self.name} takes {_operands(self.arity)}, got {len(args)}")
         for arg in args:
             if type(arg) is not float:
                 return self._call_mixed(args)
@@ -165,6 +166,17 @@ def _gradient(partials: tuple[Partial, ...] | Callable[..., tuple[Any, ...]]) ->
 
 def _constant(c: Any) -> Callable[..., Any]:
     return lambda *args: c
+
+
+def _operands(arity: int | range) -> str:
+    """How many: "1 operand", "at least 2 operands", "2, 3 operands", "1, 3, 5, ... operands"."""
+    if isinstance(arity, int):
+        many = f"{arity}"
+    elif arity.stop >= maxsize and arity.step == 1:
+        many = f"at least {arity.start}"
+    else:
+        many = ", ".join(map(str, arity[:3])) + (", ..." if arity[3:] else "")
+    return f"{many} operand" if many.split()[-1] == "1" else f"{many} operands"
 
 
 def row(name: str) -> Op:
