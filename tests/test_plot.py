@@ -85,5 +85,5 @@ def test_decision() -> None:
 def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says which command brings what is missing."""
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match=r"pip install 'tinygrad_sq\[plot\]'"):
+    with pytest.raises(ImportError, match=r"pip install matplotlib"):
         loss_svg(FALLING)

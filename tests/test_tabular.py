@@ -75,6 +75,8 @@ def test_unknown_column(tmp_path: Path) -> None:
         read.column("lenght")
     with pytest.raises(TableError, match="no column 'z'; the columns are length, width"):
         read.column("z")
+    with pytest.raises(TableError, match="no column 'width'; its cells are divided by ';' and must be by ','"):
+        table(tmp_path, "length;width\n1;2\n").column("width")
 
 
 @given(st.floats())

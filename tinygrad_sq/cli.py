@@ -101,11 +101,8 @@ def _print_task(job: Job) -> None:
     print(f"net    {'-'.join(map(str, sizes))}, {len(job.model.parameters())} parameters; ", end="")
     print(f"{options.activation}, {output} at the output")
     print(f"cost   J of E3: half squared error, λ = {options.lam:g}")
-    how = (
-        "compiled to native code"
-        if compiler_installed()
-        else "in Python; faster with: pip install 'tinygrad_sq[compile]'"
-    )
+    native = compiler_installed()
+    how = "compiled to native code" if native else "in Python; faster with: pip install llvmlite numpy"
     print(f"steps  {how}")
 
 
@@ -113,6 +110,8 @@ def _print_result(job: Job, history: History) -> None:
     n = len(history.cost)
     shown = sorted({1, *[round(k * n / 5) for k in range(1, 6)]}) if n >= 5 else range(1, n + 1)
     print(f"fit    J by epoch: {', '.join(f'{history.cost[k - 1]:.4g} ({k})' for k in shown)}")
+    if n and history.cost[-1] > history.cost[0]:
+        print("       J has grown: try a smaller --lr")
     if history.interrupted:
         print(f"       interrupted after {n} of {job.options.epochs} epochs; the net is as it was then")
     print()

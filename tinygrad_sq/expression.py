@@ -35,7 +35,7 @@ def evaluate(formula: str, variables: Mapping[str, Value | float]) -> Value | fl
         unused = given.keys() - {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         result: Value | float | list[Any] = _Evaluation(text, given).value(tree)
     except SyntaxError as error:
-        raise FormulaError(f"formula, column {error.offset or len(text) + 1}: {error.msg}") from None
+        raise FormulaError(_syntax(text, error)) from None
     except UnicodeEncodeError as error:  # bytes of the command line that are not UTF-8
         raise FormulaError(f"formula, column {error.start + 1}: no character") from None
     except (RecursionError, MemoryError):
@@ -74,7 +74,12 @@ class _Evaluation:
             case ast.Name(id=name):
                 if name in self.variables:
                     return self.variables[name]
-                raise self.error(node, f"a function: write {name}(...)" if name in rows else "a name without a value")
+                hint = (
+                    f"a function: write {name}(...)"
+                    if name in rows
+                    else f"a name without a value; {name}=1 gives it one"
+                )
+                raise self.error(node, hint)
             case ast.List(elts=elements):
                 return [self.value(element) for element in elements]
             case ast.UnaryOp(op=op, operand=x):
@@ -91,7 +96,8 @@ class _Evaluation:
 
     def operation(self, node: ast.expr, op: ast.AST, *operands: ast.expr) -> Any:
         if type(op) not in self.operators:
-            raise self.error(node, "the table has no such operator")
+            hint = "; a power is written x**2" if isinstance(op, ast.BitXor) else ""
+            raise self.error(node, f"the table has no such operator{hint}")
         return self.call(node, self.operators[type(op)], [self.value(operand) for operand in operands])
 
     def call(self, node: ast.expr, function: Any, args: list[Any]) -> Any:
@@ -104,6 +110,17 @@ class _Evaluation:
         before = self.text.encode()[: node.col_offset].decode()  # the parser counts bytes
         source = ast.get_source_segment(self.text, node)
         return FormulaError(f"formula, column {len(before) + 1}, {source!r:.60}: {message}")
+
+
+def _syntax(text: str, error: SyntaxError) -> str:
+    """What the parser found, in words for those who do not write Python."""
+    column = error.offset or len(text) + 1
+    message = error.msg
+    if column > len(text) > 0 and message == "invalid syntax":
+        message = "the formula ends where an operand should stand"
+    elif message == "invalid decimal literal":
+        message = "a number and a name side by side; a product is written 2*x"
+    return f"formula, column {column}: {message}"
 
 
 def _parse(text: str) -> ast.expr | None:

@@ -101,7 +101,7 @@ def _svg(draw: Callable[[Any], None], inches: tuple[float, float], title: str) -
         from matplotlib import rc_context, rcParamsDefault
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ImportError("plots need matplotlib: pip install 'tinygrad_sq[plot]'") from error
+        raise ImportError("plots need matplotlib: pip install matplotlib") from error
     settings: Any = dict(rcParamsDefault) | STYLE
     with rc_context(settings):
         figure = Figure(figsize=inches, layout="constrained")

@@ -41,6 +41,8 @@ class Table:
         if name not in self.columns:
             near = get_close_matches(name, self.columns, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(self.columns)}"
+            if len(self.columns) == 1 and ";" in self.columns[0]:
+                hint = "its cells are divided by ';' and must be by ','"
             raise TableError(f"{self.source}: no column {name!r}; {hint}")
         j = self.columns.index(name)
         return [row[j] for row in self.rows]

@@ -62,7 +62,7 @@ class Session:
 
 
 class Shown(SphinxDirective):
-    """An expression's value as a notebook shows it, or a file that the page has written: an SVG, a page.
+    """An expression, and its value as a notebook shows it; or a file that the page has written: an SVG, a page.
 
     The content is the caption, and what a screen reader says of a picture.
     """
@@ -80,14 +80,19 @@ class Shown(SphinxDirective):
         )
         if self.content:
             figure += caption
-        return [figure]
+        expression = self.arguments[0]
+        code = [] if FILE.fullmatch(expression) else [nodes.literal_block(expression, expression, language="python")]
+        return [*code, figure]
 
     def value(self) -> Any:
         document = self.env.current_document
         if "session" not in document:
             document["session"] = Session(Path(self.env.doc2path(self.env.docname)))
         try:
-            return document["session"].value(self.arguments[0], self.lineno)
+            value = document["session"].value(self.arguments[0], self.lineno)
+            if "does not depend on" in str(value):
+                raise ValueError(f"nothing is shown: {value}")
+            return value
         except Exception as error:
             raise self.error(f"{type(error).__name__}: {error}") from error
 

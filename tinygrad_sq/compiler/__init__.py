@@ -35,5 +35,5 @@ def compile(
     try:
         from tinygrad_sq.compiler.program import Program
     except ModuleNotFoundError as error:
-        raise ImportError("compile needs llvmlite and numpy: pip install 'tinygrad_sq[compile]'") from error
+        raise ImportError("compile needs llvmlite and numpy: pip install llvmlite numpy") from error
     return Program(f, params, dtype, threads) if f else lambda g: Program(g, params, dtype, threads)

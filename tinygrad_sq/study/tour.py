@@ -325,7 +325,8 @@ E5  δ = −(y − a) f'(z)
 >>> z3.grad
 {z.grad!r}
 
-The engine has never heard of δ. It has multiplied along a path.
+z3 is the node that the net labels z3[0]. The engine has never heard of δ: it has
+multiplied along a path.
 """,
     )
 
@@ -395,7 +396,10 @@ def proof() -> Screen:
     model = MLP(3, [4, 4, 2], "tanh", "sigmoid", seed=1)
     x, y = [0.6, -0.2, 0.9], [1.0, 0.0]
     rows = sorted(deltas_table(model, x, y).units, key=lambda unit: unit.l)
-    shown = [[row.label, f"{row.engine: .15f}", f"{row.closed_form: .15f}", f"{row.difference:.0e}"] for row in rows]
+    shown = [
+        [row.label, f"{row.engine: .15f}", f"{row.closed_form: .15f}", f"{row.difference:.0e}".replace("0e+00", "0")]
+        for row in rows
+    ]
     return Screen(
         "The engine and the formulas agree",
         f"""
@@ -447,12 +451,13 @@ Look       tinygrad-sq draw "tanh(w*x + b)" w=0.5 x=2 b=-0.4 -o graph.svg
 
 Explore    >>> print(explain(y, w))       # each product, each sum
            >>> explore(y, "page.html")    # a page to step through and to change
+           tinygrad-sq explore "tanh(w*x + b)" w=0.5 x=2 b=-0.4 -o page.html
 
 Train      tinygrad-sq demo
            tinygrad-sq train FILE.csv --target COLUMN
            iris, or your own table
 
-Read       docs/, the same journey with pictures and proofs;
+Read       make docs, the same journey with pictures and proofs;
            chain_rule in tinygrad_sq/value.py, the loop behind all these numbers
 
 b goes back, a number to any screen. Thank you for the five minutes.
@@ -624,7 +629,7 @@ def tour(stdin: TextIO, stdout: TextIO) -> None:
         screen = SCREENS[number - 1]()
         if screen.question:
             note = note or f"? {screen.question.words} Type = and the answer, such as =1.5"
-        keys = f"Enter next · b back · 1-{len(SCREENS)} go to · q quit > "
+        keys = f"Enter {'next' if number < len(SCREENS) else 'end'} · b back · 1-{len(SCREENS)} go to · q quit > "
         lines = _page(number, screen, alphabet)
         lines += [*[""] * (len(lines) < HEIGHT - 2), note.translate(alphabet), keys.translate(alphabet)]
         stdout.write(CLEAR + _styled("\n".join(lines)))

@@ -57,7 +57,7 @@ onReset.push(() => {
 
 panels.push(() => {
   const counted = (n, what) => `${n} ${what}${n === 1 ? '' : 's'}`;
-  $('cost').value = curve.length ? `after ${counted(curve.length, 'step')} J was ${short(curve.at(-1), 6)}`
+  $('cost').value = curve.length ? `after ${counted(curve.length, 'step')} ${names[root]} was ${short(curve.at(-1), 6)}`
     : `${counted(parameters.length, 'parameter')}, ${counted(train ? train.X.length : 1, 'sample')}`;
   drawCurve();
 });
