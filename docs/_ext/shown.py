@@ -80,8 +80,7 @@ class Shown(SphinxDirective):
         )
         if self.content:
             figure += caption
-        expression = self.arguments[0]
-        code = [] if FILE.fullmatch(expression) else [nodes.literal_block(expression, expression, language="python")]
+        code = [nodes.literal_block(x, x, language="python") for x in self.arguments if not FILE.fullmatch(x)]
         return [*code, figure]
 
     def value(self) -> Any:
