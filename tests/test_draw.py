@@ -210,6 +210,9 @@ def test_roles() -> None:
     assert roles["y[0]"] == "target"
     assert roles["x[0]"] == "input"
     assert roles["z2[0]"] == roles["J"] == "operation"
+    with scope("target"), scope("first"):
+        inner = Value(1.0, "y")
+    assert picture(inner).boxes[0].role == "target"
     for look in (FILL, STROKE):
         for theme in (0, 1):
             assert len({look[role][theme] for role in ROLES}) == len(ROLES)
