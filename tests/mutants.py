@@ -1,6 +1,6 @@
 """`make mutants`: faults put into the package one at a time, to see whether its tests find each of them.
 
-    python tests/mutants.py [MODULE ...] [--jobs 2] [--examples 25] [--lines LINE ...]
+    python tests/mutants.py [MODULE ...] [--jobs 2] [--examples 25] [--lines LINE ...] [--sample N]
 
 The faults are cosmic-ray's, one or two for each operator, comparison, number, condition and loop of a module, and one
 more of our own: a statement that is left out. No file is changed. A process that has imported pytest and the oracles'
@@ -17,6 +17,7 @@ import argparse
 import ast
 import multiprocessing
 import os
+import random
 import resource
 import signal
 import subprocess
@@ -48,6 +49,29 @@ from cosmic_ray.operators.operator import Operator
 from cosmic_ray.plugins import get_operator
 
 ROOT = Path(__file__).parents[1]
+
+# What compiles code, and is over in a few seconds.
+QUICK = [
+    f"test_compile.py::{test}"
+    for test in (
+        "test_long_code_calls_its_functions",
+        "test_text_stats_and_code",
+        "test_bound_to_one_point",
+    )
+]
+FUSE = [
+    f"test_fuse.py::{test}"
+    for test in (
+        "test_what_is_read_round_by_round_stays_in_registers",
+        "test_what_needs_other_rounds_waits",
+        "test_a_table_may_read_anything",
+        "test_results_per_sample_are_no_rows",
+        "test_what_only_functions_read_is_computed_with_them",
+        "test_sums_go_together_and_functions_one_by_one",
+        "test_a_nest_goes_to_the_first_body_with_its_loops_after_what_it_reads",
+        "test_loops_three_deep",
+    )
+]
 
 # What of the tests exercises a module, the quickest first.
 TESTS = {
@@ -188,12 +212,21 @@ TESTS = {
     "study/sheet": ["test_explain.py", "test_paths.py", "test_delta_view.py"],
     "anomaly": ["test_value.py", "test_semantics.py"],
     "copying": ["test_value.py", "test_semantics.py"],
-    "compiler/fuse": ["test_fuse.py", "test_roll.py"],
+    "compiler/tape": ["test_tape.py", "test_roll.py", "test_lower.py", *QUICK],
+    "compiler/fuse": [*FUSE, "test_lower.py", *QUICK],
+    "compiler/bound": [
+        f"test_compile.py::{test}"
+        for test in ("test_bound_to_one_point", "test_a_bound_function_outlives_the_program")
+    ],
     "compiler/vector_math": ["test_vector_math.py"],
     "compiler/training": ["test_compile_fit.py"],
-    "compiler/roll": ["test_roll.py", "test_tape.py"],
-    "compiler/lower": ["test_roll.py", "test_fuse.py", "test_compile_fit.py"]
-    + [f"test_compile.py::{test}" for test in ("test_every_batch_size", "test_rows_of_one_sample", "test_rows")],
+    "compiler/roll": ["test_roll.py", "test_tape.py", "test_lower.py", *FUSE, *QUICK],
+    "compiler/lower": [
+        "test_lower.py",
+        "test_fuse.py::test_loops_three_deep",
+        "test_native.py::test_a_function_of_which_there_is_no_vector_form",
+        *QUICK,
+    ],
 }
 
 BINARY = ["Add_Sub", "Sub_Add", "Mul_Div", "Div_Mul", "FloorDiv_Mul", "Mod_Mul", "Pow_Mul", "BitOr_BitAnd"]
@@ -244,14 +277,14 @@ class Mutant(NamedTuple):
         return f"{self.line}: {self.operator}\n  - {self.before}\n  + {self.after}"
 
 
-def mutants(source: str, lines: Sequence[int] = ()) -> list[Mutant]:
-    """All of them, or those of some lines, by line; none in annotations, signatures' markers, what is for type
-    checkers alone, and none that is the same program (1e154 + 1)."""
+def mutants(source: str, lines: Sequence[int] = (), sample: int = 0) -> list[Mutant]:
+    """All of them, or those of some lines, or so many at random (always the same), by line; none in annotations,
+    signatures' markers, what is for type checkers alone, and none that is the same program (1e154 + 1)."""
     original = ast.dump(ast.parse(source))
     typing = _for_type_checkers(ast.parse(source))
     places = _places(ast.parse(source))
     tree = get_ast(source)
-    found = []
+    candidates = []
     for operator in [*[get_operator(f"core/{name}") for name in OPERATORS], LeaveOut]:
         positions = [(node, p) for node in ast_nodes(tree) for p in operator().mutation_positions(node)]
         for i, (node, (start, end)) in enumerate(positions):
@@ -261,13 +294,20 @@ def mutants(source: str, lines: Sequence[int] = ()) -> list[Mutant]:
                 continue
             if node.parent and node.parent.type == "parameters":
                 continue
-            mutated = mutate_code(source, operator(), i)
-            try:
-                same = ast.dump(ast.parse(mutated)) == original
-            except SyntaxError:
-                continue
-            if not same:
-                found.append(_mutant(start[0], places.get(start[0], ""), operator.__name__, source, mutated))
+            candidates.append((operator, i, start[0]))
+    if sample:
+        random.Random(0).shuffle(candidates)
+    found: list[Mutant] = []
+    for operator, i, line in candidates:
+        mutated = mutate_code(source, operator(), i)
+        try:
+            same = ast.dump(ast.parse(mutated)) == original
+        except SyntaxError:
+            continue
+        if not same:
+            found.append(_mutant(line, places.get(line, ""), operator.__name__, source, mutated))
+        if sample and len(found) == sample:
+            break
     return sorted(found, key=lambda mutant: mutant.line)
 
 
@@ -449,8 +489,8 @@ def _finished(fork: _Fork) -> str | None:
     return result
 
 
-def run(module: str, jobs: int, examples: int, lines: list[int]) -> None:
-    """Try all mutants of a module, or those of some lines, and write out/mutants/MODULE.txt."""
+def run(module: str, jobs: int, examples: int, lines: list[int], sample: int) -> None:
+    """Try all mutants of a module, or those of some lines, or so many of them at random (always the same), and write out/mutants/MODULE.txt."""
     source = (ROOT / "tinygrad_sq" / f"{module}.py").read_text(encoding="utf-8")
     unchanged = Mutant(0, "", "unchanged", source, "", "")
     start = time.monotonic()
@@ -461,7 +501,7 @@ def run(module: str, jobs: int, examples: int, lines: list[int]) -> None:
         raise SystemExit(f"{module}: the tests fail without a mutant: {result}")
     limit = 30.0 + 5.0 * (time.monotonic() - start)
 
-    waiting = mutants(source, lines)[::-1]
+    waiting = mutants(source, lines, sample)[::-1]
     total = len(waiting)
     running: list[_Fork] = []
     first: list[str] = []  # the tests that found mutants, the latest last
@@ -485,6 +525,7 @@ def run(module: str, jobs: int, examples: int, lines: list[int]) -> None:
     killed = total - len(survivors)
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
     share = f"{killed} of {total} killed, {killed / total:.1%}"
+    share += " of a sample" if sample else ""
     by = ", ".join(f"{n} by {cause}" for cause, n in causes.most_common() if cause)
     counts = f"{module}.py at {commit.strip()}: {share} ({by})"
     seconds = time.monotonic() - start
@@ -501,6 +542,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--examples", type=int, default=25, help="of each Hypothesis test")
     parser.add_argument("--lines", nargs="+", type=int, default=[], help="of one module; default: all")
+    parser.add_argument("--sample", type=int, default=0, help="so many mutants of each module at random; default: all")
     parser.add_argument("--list", action="store_true", help="list the mutants, run nothing")
     options = parser.parse_args()
     for module in options.modules:
@@ -508,7 +550,7 @@ def main() -> None:
             found = mutants((ROOT / "tinygrad_sq" / f"{module}.py").read_text(encoding="utf-8"))
             print(*found, f"{module}.py: {len(found)} mutants", sep="\n")
         else:
-            run(module, options.jobs, options.examples, options.lines)
+            run(module, options.jobs, options.examples, options.lines, options.sample)
 
 
 if __name__ == "__main__":

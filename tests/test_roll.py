@@ -17,10 +17,10 @@ from strategies import expressions
 from test_compile import BLOCKS
 from test_tape import NATIVE
 
-from tinygrad_sq import MLP, Value, compile, dot, half_squared_error, sin, tanh, total, where
+from tinygrad_sq import MLP, Value, compile, cos, dot, half_squared_error, sin, tanh, total, where
 from tinygrad_sq.calculus import gradient
 from tinygrad_sq.compiler.lower import Target, lower
-from tinygrad_sq.compiler.roll import ROW, SCALAR, Loop, Nest, Rolled, _loops, roll
+from tinygrad_sq.compiler.roll import ROW, SCALAR, Loop, Nest, Rolled, Segment, _loops, roll
 from tinygrad_sq.compiler.tape import PRODUCTS, Tape
 from tinygrad_sq.compiler.text import to_text
 from tinygrad_sq.compiler.trace import tracing
@@ -254,6 +254,84 @@ def test_an_irregular_graph_becomes_tables() -> None:
     assert any(segment.table for segment in segments)
     assert not any(segment.table and segment.terms == 1 for segment in segments)  # a place of its own is shorter
     assert "place[0] = " in to_text(large)
+
+
+def pairs(n: int, values: Sequence[Any]) -> list[Any]:
+    """2n of the values: n pairs with gaps of 1 to n between the two, no loop around any two pairs."""
+    return [values[20 * k + j * (k + 1)] for k in range(n) for j in (0, 1)]
+
+
+def some(n: int, name: str) -> list[Value]:
+    return [Value(0.1 + 0.7 * k / n, f"{name}[{k}]") for k in range(n)]
+
+
+def interpreted(roots: list[Value], xs: list[Value], params: Sequence[Value] = ()) -> Rolled:
+    """The rolled program, which computes the roots."""
+    program = rolled(roots, xs, params)
+    got = run(program, [x.data for x in xs], [p.data for p in params])
+    assert all(close(a, root.data, ulps=100.0) for a, root in zip(got, roots, strict=True))
+    return program
+
+
+def test_eight_nests_are_loops_and_nine_a_table() -> None:
+    """Of instructions of one kind; the table holds the places of result and operand, one pair after the other."""
+    xs = some(200, "x")
+    with tracing():
+        eight, nine = (interpreted([sin(x) for x in pairs(n, xs)], xs) for n in (8, 9))
+    assert [nest.loops for nest in eight.nests] == [(Loop(2, (1, k)),) for k in range(1, 9)]
+    assert eight.table == []
+    (nest,) = nine.nests
+    assert nest.table
+    assert (nest.places, nest.loops) == ((0,), (Loop(18, (2,)),))
+    assert nine.table == [n for k, place in enumerate(pairs(9, range(200))) for n in (k, place)]
+
+
+def test_eight_names_are_told_apart_and_nine_are_not() -> None:
+    """Arrays are loops of their own, unless there are too many of them: then it is the places that count."""
+    for names, nests in ((8, 8), (9, 1)):
+        xs = [x for name in "abcdefghi"[:names] for x in some(2, name)]
+        with tracing():
+            program = interpreted([sin(x) for x in xs], xs)
+        assert len(program.nests) == nests
+
+
+def test_four_segments_are_sums_and_five_a_table() -> None:
+    """Of one sum of products; a single term has a place of its own even so."""
+    w, xs = some(200, "w"), some(12, "x")
+    with tracing():
+        four = interpreted([dot(pairs(4, w), xs[:8])], xs, w)
+        five = interpreted([dot([*pairs(5, w), xs[0]], [*xs[:10], xs[2]])], xs, w)
+    (nest,) = four.nests
+    assert nest.segments == tuple(Segment(2, (SCALAR, ROW), (k, 1)) for k in range(1, 5))
+    (nest,) = five.nests
+    assert nest.segments == (Segment(1, (ROW, ROW), (0, 0)), Segment(10, (SCALAR, ROW), (0, 0), table=True))
+    assert [segment.single for segment in nest.segments] == [True, False]
+    assert five.table == [n for x, place in enumerate(pairs(5, range(200))) for n in (place, x)]
+
+
+def test_thirty_two_groups_are_loops_and_more_are_tables() -> None:
+    """Of one depth: sums of 2, 3, 4, ... terms."""
+    w, xs = some(40, "w"), some(40, "x")
+    for groups in (32, 33):
+        with tracing():
+            program = interpreted([dot(w[:k], xs[:k]) for k in range(2, 2 + groups)], xs, w)
+        assert len(program.nests) == groups
+        assert {segment.table for nest in program.nests for segment in nest.segments} == {groups > 32}
+        assert len(program.table) == (2 * sum(range(2, 35)) if groups > 32 else 0)
+
+
+def test_names_of_what_has_none() -> None:
+    """t1 for the first group, t2 for the next; the operands of a product stand as they were written."""
+    xs, ys = some(3, "x"), some(3, "y")
+    with tracing():
+        chain = rolled([cos(sin(sin(x))) for x in xs], xs)
+        product = rolled([dot(xs, ys)], [*xs, *ys])
+    assert to_text(chain, per_sample=True).splitlines() == [
+        "for i < 3: t1[i] = sin(x[i])",
+        "for i < 3: t2[i] = sin(t1[i])",
+        "for i < 3: y[i] = cos(t2[i])",
+    ]
+    assert to_text(product, per_sample=True) == "y[0] = Σ_{i < 3} x[i] · y[i]"
 
 
 def test_uniform_parts_are_apart() -> None:

@@ -80,7 +80,7 @@ class Rolled(NamedTuple):
     rows      places of rows: the inputs, then the results
     scalars   places of scalars: the parameters, then constants, then uniform results
     outputs   their names
-    labels    the names of places; results without one are t0[0], t0[1], ..., t1[0], ... by group
+    labels    the names of places; results without one are t1[0], t1[1], ..., t2[0], ... by group
     """
 
     nests: list[Nest]
