@@ -257,7 +257,8 @@ def _scale(name: str, largest: float) -> tuple[Any, float]:
 
 
 def css() -> str:
-    """The style sheet: shapes, the colours of the light theme, those of the dark one. It touches this picture alone."""
+    """The style sheet: shapes, the colours of the light theme, those of the dark one. It touches this picture alone,
+    and the window where the picture is all that there is."""
     rules = [
         f"text{{font:{FONT_SIZE}px Arial,'Liberation Sans',Helvetica,sans-serif}}",
         f".glyph{{font-size:{GLYPH_SIZE}px;font-weight:bold;text-anchor:middle}}",
@@ -273,7 +274,9 @@ def css() -> str:
         ".arrow.none path{stroke-dasharray:4 3}",
         *(f".w{step} path{{stroke-width:{width}px}}" for step, width in enumerate(WIDTHS)),
     ]
-    return "\n".join([*scoped(rules), *themed(_colour_rules)])
+    light, dark = FILL["page"]
+    alone = f":root.tinygrad-sq{{margin:auto;color-scheme:light dark;background:light-dark({light},{dark})}}"
+    return "\n".join([alone, *scoped(rules), *themed(_colour_rules)])
 
 
 def themed(rules: Callable[[int], list[str]]) -> list[str]:
