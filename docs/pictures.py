@@ -56,6 +56,16 @@ def sample(sizes: list[int]) -> Value:
     return J
 
 
+def readme() -> Value:
+    """J of the code in the README, seen there from top to bottom: so it is as wide as that page, and can be read."""
+    model = MLP(2, [3, 1], activation="tanh", output_activation="tanh", seed=0)
+    x, y = [Value(0.8, "x[0]"), Value(-0.5, "x[1]")], 0.5
+    J: Value = half_squared_error(model(x), y)
+    J.label = "J"
+    J.backward()
+    return J
+
+
 def attention() -> Value:
     """A query looks at three values with two heads: scopes of one's own are boxes too."""
     x = inputs(0.8, -0.5, 0.3)
@@ -86,7 +96,6 @@ def residual() -> str:
 PICTURES: dict[str, tuple[Callable[[], Value | Module], str]] = {
     "neuron": (neuron, "auto"),
     "net": (lambda: net(0.8, -0.5, hidden=3), "value"),
-    "neurons": (lambda: sample([3, 5, 4, 1]), "neuron"),
     "wide": (lambda: sample([784, 128, 10]), "auto"),
     "layers": (lambda: sample([784, 128, 10]), "layer"),
     "attention": (attention, "neuron"),
@@ -96,5 +105,6 @@ PICTURES: dict[str, tuple[Callable[[], Value | Module], str]] = {
 if __name__ == "__main__":
     for name, (make, detail) in PICTURES.items():
         write(str(IMG / f"{name}.svg"), to_svg(make(), detail=detail))
+    write(str(IMG / "neurons.svg"), to_svg(readme(), detail="neuron", rankdir="TB"))
     write(str(IMG / "e6.svg"), residual())
     animate(net(0.8, hidden=2), IMG / "backward.svg")

@@ -20,6 +20,7 @@ from tinygrad_sq.cli import main
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.study.animate import LARGEST, PAUSE, Step, animation, equation, script
 from tinygrad_sq.study.picture import TooLargeError, picture, short, signed
+from tinygrad_sq.study.theme import FILL
 from tinygrad_sq.value import NOTHING, adjoints
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -232,6 +233,19 @@ def test_it_ends_as_the_still_picture() -> None:
             ("", "numbers"),
         ]
     )
+
+
+def test_arrows_are_whole_before_their_labels_come() -> None:
+    """One line from the operand's box to the head; the label, over it, has a rim of the page's colour."""
+    J = net()
+    svg = animation(J)
+    lines = re.findall(r'<g class="arrow [^"]*"><title>[^<]*</title><path d="([^"]*)"/>', svg)
+    arrows = picture(J).arrows
+    assert len(lines) >= len(arrows)
+    assert all(line.count("M") == 1 for line in lines)
+    assert svg.rindex('<g class="arrow') < svg.index('<text class="local"')
+    assert re.search(r"\.local\{[^}]*paint-order:stroke;stroke-width:7px", svg)
+    assert re.search(rf"\.local\{{[^}}]*stroke:{FILL['page'][0]}", svg)
 
 
 def test_gradients_of_this_pass_alone() -> None:

@@ -45,6 +45,7 @@ from tinygrad_sq.study.picture import (
 from tinygrad_sq.study.picture import (
     box as box_of,
 )
+from tinygrad_sq.study.route import ARROWHEAD, Route
 from tinygrad_sq.study.svg import css
 from tinygrad_sq.study.theme import FILL, ROLES, STEPS, STROKE
 
@@ -484,6 +485,20 @@ def laid_out(root: Value, rankdir: str) -> Any:
     return json.loads(dot.run(draw_dot(root, rankdir=rankdir).source, "json"))
 
 
+def off_the_curve(route: Route) -> float:
+    """How far the middle of the label is from the arrow's curve."""
+    assert route.label
+    points = []
+    for a, b, c, d in zip(route.curve[::3], route.curve[1::3], route.curve[2::3], route.curve[3::3]):
+        for t in (i / 400 for i in range(401)):
+            pairs = (*zip(a, b), *zip(b, c), *zip(c, d))
+            while len(pairs) > 2:  # de Casteljau
+                mixed = [(1 - t) * p + t * q for p, q in pairs]
+                pairs = tuple(zip(mixed[:-2], mixed[2:]))
+            points.append([(1 - t) * p + t * q for p, q in pairs])
+    return min(math.dist(point, route.label) for point in points)
+
+
 def check_layout(root: Value, rankdir: str, answer: Any) -> Layout:
     """Boxes do not overlap, stand in their groups, and arrows lead from box to box."""
     pic = picture(root)
@@ -509,11 +524,13 @@ def check_layout(root: Value, rankdir: str, answer: Any) -> Layout:
         assert left - 4.0 <= x <= right + 4.0
         assert top - 4.0 <= y <= bottom + 4.0
         left, top, right, bottom = extents[arrow.tail]
-        x, y = route.strokes[0][0]
+        assert math.dist(route.curve[-1], route.tip) == pytest.approx(ARROWHEAD)
+        x, y = route.curve[0]
         assert top <= y <= bottom if rankdir == "LR" else left <= x <= right
         u = 0 if rankdir == "LR" else 1
-        along = [point[u] for stroke in route.strokes for point in stroke]
+        along = [point[u] for point in route.curve]
         assert extents[arrow.tail][u] <= min(along) <= max(along) <= extents[arrow.head][u + 2]
+        assert route.label is None or off_the_curve(route) < 1.0
     return layout
 
 
@@ -545,7 +562,7 @@ def test_nets(sizes: list[int], rankdir: str, any_dot: str) -> None:
     assert columns == sorted(columns)
     check_columns(layout, u, ["input", *(f"layer {l}" for l in range(2, len(sizes) + 2)), "loss"])
     for route in layout.routes:
-        along = [point[u] for stroke in route.strokes for point in stroke]
+        along = [point[u] for point in route.curve]
         assert along == sorted(along)
     for arrow, route in zip(pic.arrows, layout.routes):
         assert route.label is not None
@@ -553,13 +570,47 @@ def test_nets(sizes: list[int], rankdir: str, any_dot: str) -> None:
         half = text_width(arrow.local, SMALL_SIZE) / 2
         for box, (left, top) in zip(pic.boxes, layout.boxes):
             assert abs(x - left) >= half + box.width / 2 or abs(y - top) >= SMALL_SIZE / 2 + box.height / 2
-        assert route.label[1 - u] in [pytest.approx(stroke[0][1 - u]) for stroke in route.strokes]
+        assert route.label[1 - u] in [pytest.approx(point[1 - u]) for point in route.curve]
 
 
 def check_columns(layout: Layout, u: int, names: list[str]) -> None:
     """Each group begins where the one before has ended."""
     edges = [edge for name in names for edge in sorted(corner[u] for corner in layout.groups[name,])]
     assert edges == sorted(edges)
+
+
+def tangled() -> Value:
+    """No net: arrows over several columns, that cross; four of them at one box."""
+    a, b, c = (Value(x, name) for x, name in ((1.0, "a"), (2.0, "b"), (3.0, "c")))
+    norm = tinygrad_sq.sqrt(a**2 + b**2 + c**2)
+    root: Value = tinygrad_sq.log(1 + tinygrad_sq.exp(-a * b)) / norm + tinygrad_sq.maximum(a, b) * tinygrad_sq.dot(
+        [a, b], [b, c]
+    )
+    return root
+
+
+def damped() -> Value:
+    k, t, w = Value(0.5, "k"), Value(1.2, "t"), Value(3.0, "w")
+    root: Value = tinygrad_sq.exp(-k * t) * tinygrad_sq.cos(w * t) + 0.1 * t**2
+    return root
+
+
+@pytest.mark.parametrize("rankdir", ["LR", "TB"])
+@pytest.mark.parametrize("graph", [tangled, damped])
+def test_labels_of_what_is_no_net(graph: Any, rankdir: str, any_dot: str) -> None:
+    """Every arrow has its label, which lies on it and covers no box and no other label."""
+    root = graph()
+    root.backward()
+    pic = picture(root)
+    layout = check_layout(root, rankdir, laid_out(root, rankdir))
+    extents = [(*middle, box.width, box.height) for box, middle in zip(pic.boxes, layout.boxes)]
+    for arrow, route in zip(pic.arrows, layout.routes):
+        assert route.label, arrow.tooltip
+        x, y = route.label
+        width = text_width(arrow.local, SMALL_SIZE)
+        for left, top, breadth, height in extents:
+            assert abs(x - left) >= (width + breadth) / 2 or abs(y - top) >= (SMALL_SIZE + height) / 2
+        extents.append((x, y, width, SMALL_SIZE))
 
 
 def test_columns_hold_what_has_time(any_dot: str) -> None:
@@ -765,7 +816,9 @@ def test_both_themes_style_the_same() -> None:
     selectors = re.findall(r"^(.*)\{", dark, re.M)
     assert len(selectors) > 30
     assert set(selectors) <= set(re.findall(r"^(.*)\{", light, re.M))
-    assert all(selector.startswith(".tinygrad-sq ") for selector in re.findall(r"^([^@}].*)\{", css(), re.M))
+    alone, *selectors = re.findall(r"^([^@}].*)\{", css(), re.M)
+    assert alone == ":root.tinygrad-sq"  # a file of its own, not a picture in a page
+    assert all(selector.startswith(".tinygrad-sq ") for selector in selectors)
     used = set(re.findall(r'class="([^"]*)"', to_svg(net(2, [2, 1]))))
     styled = set(re.findall(r"\.([a-z]\w*)", light)) | {"tinygrad-sq", "value", "gradient"}
     assert {name for names in used for name in names.split()} <= styled

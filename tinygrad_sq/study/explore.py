@@ -387,18 +387,16 @@ def _arrow(route: Route, tail: Point, head: Point) -> list[str | int]:
 
 
 def _path(route: Route, tail: Point) -> str:
-    """The way of an arrow in whole pixels, each point relative to the last. It goes on behind the label, for which
-    there is room for the longest number: most are much shorter."""
-    path = "m{} {}".format(*_steps(tail, route.start))
-    here = route.start
-    for start, *points in route.strokes:
-        for curve in [(start,), *zip(*[iter(points)] * 3)]:
-            steps = [_steps(here, to) for to in curve]
-            if any(dy for _, dy in steps):
-                path += "c" + " ".join(f"{dx} {dy}" for dx, dy in steps)
-            elif steps[-1][0]:
-                path += f"h{steps[-1][0]}"
-            here = curve[-1]
+    """The way of an arrow in whole pixels, each point relative to the last."""
+    here, *points = route.curve
+    path = "m{} {}".format(*_steps(tail, here))
+    for curve in zip(*[iter(points)] * 3):
+        steps = [_steps(here, to) for to in curve]
+        if any(dy for _, dy in steps):
+            path += "c" + " ".join(f"{dx} {dy}" for dx, dy in steps)
+        elif steps[-1][0]:
+            path += f"h{steps[-1][0]}"
+        here = curve[-1]
     return path.replace(" -", "-")
 
 

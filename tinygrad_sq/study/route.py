@@ -19,7 +19,8 @@ CROWDED_DOWN, CROWDED_RIGHT = 9.0, 36.0  # arrows closer than this have no room 
 LABEL_GAP = 4.0
 BEND = 14.0  # the least length in which an arrow may change its level
 UNDER = 4.0  # arrows begin under their box, whose side may slant
-STUB = 3.0  # less of an arrow than this is not drawn before its label
+STEPS = 16  # of each Bézier curve: where on it a label may stand
+CELL = 32.0
 
 
 class Slot:
@@ -52,22 +53,20 @@ class Columns:
 
 
 class Route(NamedTuple):
-    """The way of an arrow: where it leaves its box; strokes with a gap for the label, each a point and then three more
-    for each Bézier curve; the tip; the label's middle, None if there is no label."""
+    """The way of an arrow: a point and then three more for each Bézier curve, up to the arrowhead; its tip; the middle
+    of the label, a point of the curve, which goes on behind it; None if there is no label."""
 
-    start: Point
-    strokes: list[list[Point]]
+    curve: list[Point]
     tip: Point
     label: Point | None
 
     def turned(self, turn: Callable[[Point], Point]) -> Route:
-        strokes = [[turn(point) for point in stroke] for stroke in self.strokes]
-        return Route(turn(self.start), strokes, turn(self.tip), self.label and turn(self.label))
+        return Route([turn(point) for point in self.curve], turn(self.tip), self.label and turn(self.label))
 
 
 class _Hop(NamedTuple):
     """An arrow's way from one column to another: from `start` to `end`, free to bend between u = left and u = right,
-    with `room` for its label (0: none) at its tail or at its head."""
+    with `room` for its label (0: none) at its tail or at its head, if it leads to the next column."""
 
     curve: str  # the id of Graphviz's edge
     start: Point
@@ -82,7 +81,8 @@ class _Hop(NamedTuple):
 
 class Router:
     """Leads arrows from box to box. To the next column that is an S, level where it begins and ends, with the label on
-    a level part; farther it is the way that Graphviz found around what stands between."""
+    a level part; farther it is the way that Graphviz found around what stands between. There, and on an S too short for
+    a level part, the label is where it finds room."""
 
     def __init__(
         self,
@@ -110,6 +110,7 @@ class Router:
                 else:
                     begin[hop.tail_u] = min(begin.get(hop.tail_u, math.inf), hop.right - hop.room)
         self.routes = [self._route(hops) for hops in ways]
+        self._label([k for k, (hop, *_) in enumerate(ways) if hop.room or self._strays(hop)])
 
     def _spread(self, here: Callable[[Arrow], int], there: Callable[[Arrow], int]) -> dict[str, tuple[float, float]]:
         """Of each arrow: how far from the middle of the box at this end it is, and from the arrow next to it."""
@@ -160,39 +161,106 @@ class Router:
                 return end, begin
         return left, right
 
-    def _route(self, hops: list[_Hop]) -> Route:
-        strokes, label = self._strokes(hops[0])
-        for hop in hops[1:]:
-            (onward,), _ = self._strokes(hop)
-            strokes[-1] += onward[1:]
-        u, v = hops[-1].end
-        return Route(hops[0].start, strokes, (u + ARROWHEAD, v), label)
+    def _strays(self, hop: _Hop) -> bool:
+        return self.columns.next.get(hop.tail_u) != hop.head_u
 
-    def _strokes(self, hop: _Hop) -> tuple[list[list[Point]], Point | None]:
-        if self.columns.next.get(hop.tail_u) != hop.head_u:
-            return self._as_graphviz(hop)
+    def _route(self, hops: list[_Hop]) -> Route:
+        curve, label = self._curve(hops[0])
+        for hop in hops[1:]:
+            onward, _ = self._curve(hop)
+            curve += onward[1:]
+        u, v = hops[-1].end
+        return Route(curve, (u + ARROWHEAD, v), label)
+
+    def _curve(self, hop: _Hop) -> tuple[list[Point], Point | None]:
+        if self._strays(hop):
+            return self._as_graphviz(hop), None
         start, end = hop.start, hop.end
         left = max(hop.left, self.labels_end.get(hop.tail_u, hop.left))
         right = min(hop.right, self.labels_begin.get(hop.tail_u, hop.right))
         if right - left < BEND:
-            return [[start, *_bend(start, hop.left, hop.right, end)]], _middle(start, end) if hop.room else None
-        if not hop.room:
-            return [[start, *_bend(start, left, right, end)]], None
-        if hop.at_tail:
-            before, after = (hop.left, start[1]), (hop.left + hop.room, start[1])
-            strokes = [[start, *_straight(start, before)], [after, *_bend(after, left, right, end)]]
-            return strokes[hop.left - start[0] < UNDER + STUB :], _middle(before, after)
-        before, after = (hop.right - hop.room, end[1]), (hop.right, end[1])
-        return [[start, *_bend(start, left, right, before)], [after, *_straight(after, end)]], _middle(before, after)
+            return [start, *_bend(start, hop.left, hop.right, end)], None
+        label = (hop.left + hop.room / 2, start[1]) if hop.at_tail else (hop.right - hop.room / 2, end[1])
+        return [start, *_bend(start, left, right, end)], label if hop.room else None
 
-    def _as_graphviz(self, hop: _Hop) -> tuple[list[list[Point]], Point | None]:
+    def _as_graphviz(self, hop: _Hop) -> list[Point]:
         """Graphviz's own curve, moved at its ends to where this arrow begins and ends."""
-        curve = self.curves[hop.curve]
-        points = [self.turn(position(text)) for text in curve["pos"].split() if not text.startswith("e,")]
+        curve = self.curves[hop.curve]["pos"]
+        points = [self.turn(position(text)) for text in curve.split() if not text.startswith("e,")]
         ends = [hop.start[k] - points[0][k] for k in (0, 1)], [hop.end[k] - points[-1][k] for k in (0, 1)]
         for i, (du, dv) in zip((0, 1, -2, -1), (ends[0], ends[0], ends[1], ends[1])):
             points[i] = points[i][0] + du, points[i][1] + dv
-        return [points], self.turn(position(curve["lp"])) if hop.room else None
+        return points
+
+    def _label(self, wanted: list[int]) -> None:
+        """The labels that have no place yet, each on its curve, where it covers no box, no arrowhead and no label; of
+        such places, the one over the fewest other arrows, nearest to the middle. None where all is taken."""
+        taken, lines = _Taken(), _Taken()
+        for i in range(len(self.pic.boxes)):
+            slot = self.slots[f"n{i}"]
+            taken.add((slot.u, slot.v), (slot.length, slot.breadth))
+        sampled = [_samples(route.curve) for route in self.routes]
+        extents = [
+            self.turn((text_width(arrow.local, SMALL_SIZE) + LABEL_GAP, SMALL_SIZE)) for arrow in self.pic.arrows
+        ]
+        for k, (route, points) in enumerate(zip(self.routes, sampled)):
+            taken.add(_middle(points[-1], route.tip), (ARROWHEAD, ARROWHEAD))
+            if route.label:
+                taken.add(route.label, extents[k])
+            for point in points:
+                lines.add(point, (0.0, 0.0), k)
+        for k in wanted:
+            if self.routes[k].label or not self.pic.arrows[k].local:
+                continue
+            points, extent = sampled[k], extents[k]
+            lengths = list(itertools.accumulate(map(math.dist, points, points[1:]), initial=0.0))
+            free = [
+                (len(lines.covered(point, extent) - {k}), abs(length - lengths[-1] / 2), point)
+                for point, length in zip(points, lengths)
+                if not taken.covered(point, extent)
+            ]
+            if free:
+                *_, label = min(free)
+                self.routes[k] = self.routes[k]._replace(label=label)
+                taken.add(label, extent)
+
+
+class _Taken:
+    """Rectangles, by the squares of a grid that they lie in, and what they belong to."""
+
+    def __init__(self) -> None:
+        self.cells: dict[tuple[int, int], list[tuple[Point, Point, int]]] = defaultdict(list)
+
+    def add(self, middle: Point, extent: Point, owner: int = 0) -> None:
+        for cell in _cells(middle, extent):
+            self.cells[cell].append((middle, extent, owner))
+
+    def covered(self, middle: Point, extent: Point) -> set[int]:
+        """Whose rectangles have something in common with this one."""
+        return {
+            owner
+            for cell in _cells(middle, extent)
+            for (u, v), (length, breadth), owner in self.cells.get(cell, ())
+            if abs(u - middle[0]) < (length + extent[0]) / 2 and abs(v - middle[1]) < (breadth + extent[1]) / 2
+        }
+
+
+def _cells(middle: Point, extent: Point) -> Iterable[tuple[int, int]]:
+    us, vs = (range(int((x - size / 2) // CELL), int((x + size / 2) // CELL) + 1) for x, size in zip(middle, extent))
+    return itertools.product(us, vs)
+
+
+def _samples(curve: list[Point]) -> list[Point]:
+    """Points of Bézier curves, from the beginning to the end."""
+    points = [curve[0]]
+    for i in range(0, len(curve) - 1, 3):
+        a, b, c, d = curve[i : i + 4]
+        for step in range(1, STEPS + 1):
+            t = step / STEPS
+            weights = (1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3
+            u, v = (sum(w * point[axis] for w, point in zip(weights, (a, b, c, d))) for axis in (0, 1))
+            points.append((u, v))
+    return points
 
 
 def position(text: str) -> Point:

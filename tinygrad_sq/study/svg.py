@@ -101,7 +101,7 @@ def draw_group(canvas: Canvas, scope: tuple[str, ...], a: Point, b: Point) -> No
 
 
 def draw_arrow(canvas: Canvas, arrow: Arrow, route: Route) -> None:
-    (x, y), tip = route.strokes[-1][-1], route.tip
+    (x, y), tip = route.curve[-1], route.tip
     dx, dy = tip[0] - x, tip[1] - y
     half = (1.6 + WIDTHS[arrow.tone.step] * 0.6) / math.hypot(dx, dy)
     wings = ((x - half * dy, y + half * dx), tip, (x + half * dy, y - half * dx))
@@ -109,11 +109,12 @@ def draw_arrow(canvas: Canvas, arrow: Arrow, route: Route) -> None:
         f'<g class="arrow {arrow.tone.sign} w{arrow.tone.step}"><title>{escape(arrow.tooltip)}</title>'
         f'<path d="{path(route)}"/><polygon points="{" ".join(map(_pair, wings))}"/></g>'
     )
-    canvas.cover(tip, *(point for stroke in route.strokes for point in stroke))
+    canvas.cover(tip, *route.curve)
 
 
 def path(route: Route) -> str:
-    return "".join(f"M{_pair(start)}C{' '.join(map(_pair, curve))}" for start, *curve in route.strokes)
+    start, *curve = route.curve
+    return f"M{_pair(start)}C{' '.join(map(_pair, curve))}"
 
 
 def _pair(point: tuple[float, float]) -> str:
@@ -256,7 +257,8 @@ def _scale(name: str, largest: float) -> tuple[Any, float]:
 
 
 def css() -> str:
-    """The style sheet: shapes, the colours of the light theme, those of the dark one. It touches this picture alone."""
+    """The style sheet: shapes, the colours of the light theme, those of the dark one. It touches this picture alone,
+    and the window where the picture is all that there is."""
     rules = [
         f"text{{font:{FONT_SIZE}px Arial,'Liberation Sans',Helvetica,sans-serif}}",
         f".glyph{{font-size:{GLYPH_SIZE}px;font-weight:bold;text-anchor:middle}}",
@@ -264,7 +266,7 @@ def css() -> str:
         "tspan{font-weight:bold}",
         ".waiting{font-style:italic}",
         f".caption{{font-size:{SMALL_SIZE}px}}",
-        f".local{{font-size:{SMALL_SIZE}px;text-anchor:middle;paint-order:stroke;stroke-width:3px}}",
+        f".local{{font-size:{SMALL_SIZE}px;text-anchor:middle;paint-order:stroke;stroke-width:7px;stroke-linejoin:round}}",
         ".outline{stroke-width:1.2px}",
         ".rule{stroke-width:.6px}",
         ".arrow path{fill:none}",
@@ -272,7 +274,9 @@ def css() -> str:
         ".arrow.none path{stroke-dasharray:4 3}",
         *(f".w{step} path{{stroke-width:{width}px}}" for step, width in enumerate(WIDTHS)),
     ]
-    return "\n".join([*scoped(rules), *themed(_colour_rules)])
+    light, dark = FILL["page"]
+    alone = f":root.tinygrad-sq{{margin:auto;color-scheme:light dark;background:light-dark({light},{dark})}}"
+    return "\n".join([alone, *scoped(rules), *themed(_colour_rules)])
 
 
 def themed(rules: Callable[[int], list[str]]) -> list[str]:
