@@ -613,6 +613,23 @@ def test_labels_of_what_is_no_net(graph: Any, rankdir: str, any_dot: str) -> Non
         extents.append((x, y, width, SMALL_SIZE))
 
 
+def test_no_label_where_all_is_taken() -> None:
+    """Of arrows that lie on one another, as many have labels as stand beside one another there."""
+    x = Value(0.5, "x")
+    root: Value = tinygrad_sq.dot([x] * 20, [tanh(tanh(x))] * 20)
+    root.backward()
+    answer = laid_out(root, "LR")
+    long = [edge for edge in answer["edges"] if edge["tail"] != edge["head"] and "lp" in edge]
+    curve = max((edge["pos"] for edge in long), key=lambda pos: len(pos.split()))
+    for edge in long:
+        if len(edge["pos"].split()) == len(curve.split()):
+            edge["pos"] = curve
+    routes = check_layout(root, "LR", answer).routes
+    labels = [route.label for route in routes if route.label]
+    assert 3 < len(labels) < len(routes)
+    assert len(set(labels)) == len(labels)
+
+
 def test_columns_hold_what_has_time(any_dot: str) -> None:
     """A long way from a leaf to its group's result does not begin beside the group before."""
     with scope("first"):

@@ -70,7 +70,6 @@ class Shown(SphinxDirective):
     required_arguments = 1
     final_argument_whitespace = True
     has_content = True
-    option_spec: ClassVar = {"fit": directives.flag}  # shrunk to the page, however small its text gets
 
     def run(self) -> list[nodes.Node]:
         self.env.note_reread()  # the package may have changed where the page has not
@@ -111,10 +110,9 @@ class Shown(SphinxDirective):
     def picture(self, svg: str, caption: str) -> str:
         width, height = map(float, VIEW_BOX.findall(svg)[0])
         url = self.file(svg, "svg")
-        least = 0.0 if "fit" in self.options else 0.8 * width
         return (
             f'<div class="scroll" tabindex="0"><a href="{url}"><img src="{url}" alt="{escape(caption)}" '
-            f'width="{width:.0f}" height="{height:.0f}" style="min-width: {least:.0f}px"></a></div>'
+            f'width="{width:.0f}" height="{height:.0f}" style="min-width: {0.8 * width:.0f}px"></a></div>'
         )
 
     def file(self, text: str, kind: str) -> str:

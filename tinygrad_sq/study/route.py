@@ -110,7 +110,7 @@ class Router:
                 else:
                     begin[hop.tail_u] = min(begin.get(hop.tail_u, math.inf), hop.right - hop.room)
         self.routes = [self._route(hops) for hops in ways]
-        self._label([k for k, (hop, *_) in enumerate(ways) if hop.room or self._strays(hop)])
+        self._label([k for k, (hop, *_) in enumerate(ways) if not self.routes[k].label and self._wants_label(k, hop)])
 
     def _spread(self, here: Callable[[Arrow], int], there: Callable[[Arrow], int]) -> dict[str, tuple[float, float]]:
         """Of each arrow: how far from the middle of the box at this end it is, and from the arrow next to it."""
@@ -164,6 +164,9 @@ class Router:
     def _strays(self, hop: _Hop) -> bool:
         return self.columns.next.get(hop.tail_u) != hop.head_u
 
+    def _wants_label(self, k: int, hop: _Hop) -> bool:
+        return hop.room > 0.0 or (self._strays(hop) and bool(self.pic.arrows[k].local))
+
     def _route(self, hops: list[_Hop]) -> Route:
         curve, label = self._curve(hops[0])
         for hop in hops[1:]:
@@ -195,6 +198,8 @@ class Router:
     def _label(self, wanted: list[int]) -> None:
         """The labels that have no place yet, each on its curve, where it covers no box, no arrowhead and no label; of
         such places, the one over the fewest other arrows, nearest to the middle. None where all is taken."""
+        if not wanted:
+            return
         taken, lines = _Taken(), _Taken()
         for i in range(len(self.pic.boxes)):
             slot = self.slots[f"n{i}"]
@@ -210,8 +215,6 @@ class Router:
             for point in points:
                 lines.add(point, (0.0, 0.0), k)
         for k in wanted:
-            if self.routes[k].label or not self.pic.arrows[k].local:
-                continue
             points, extent = sampled[k], extents[k]
             lengths = list(itertools.accumulate(map(math.dist, points, points[1:]), initial=0.0))
             free = [
