@@ -215,8 +215,7 @@ TESTS = {
     "compiler/tape": ["test_tape.py", "test_roll.py", "test_lower.py", *QUICK],
     "compiler/fuse": [*FUSE, "test_lower.py", *QUICK],
     "compiler/bound": [
-        f"test_compile.py::{test}"
-        for test in ("test_bound_to_one_point", "test_a_bound_function_outlives_the_program")
+        f"test_compile.py::{test}" for test in ("test_bound_to_one_point", "test_a_bound_function_outlives_the_program")
     ],
     "compiler/vector_math": ["test_vector_math.py"],
     "compiler/training": ["test_compile_fit.py"],

@@ -11,6 +11,9 @@ from tinygrad_sq.calculus import jvp as jvp
 from tinygrad_sq.calculus import value_and_grad as value_and_grad
 from tinygrad_sq.calculus import vjp as vjp
 from tinygrad_sq.compiler import compile as compile
+from tinygrad_sq.context import detect_anomaly as detect_anomaly
+from tinygrad_sq.context import no_grad as no_grad
+from tinygrad_sq.context import scope as scope
 from tinygrad_sq.custom import custom_op as custom_op
 from tinygrad_sq.gradcheck import gradcheck as gradcheck
 from tinygrad_sq.losses import binary_cross_entropy as binary_cross_entropy
@@ -34,9 +37,6 @@ from tinygrad_sq.table import *  # noqa: F403  (every row is a public function)
 from tinygrad_sq.train import History as History
 from tinygrad_sq.train import fit as fit
 from tinygrad_sq.value import Value as Value
-from tinygrad_sq.value import detect_anomaly as detect_anomaly
-from tinygrad_sq.value import no_grad as no_grad
-from tinygrad_sq.value import scope as scope
 
 if TYPE_CHECKING:
     from tinygrad_sq.study.animate import animate as animate

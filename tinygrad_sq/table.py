@@ -150,19 +150,19 @@ def log_softmax(zs: Iterable[Any]) -> list[Any]:
 
 # fmt: off
 # arithmetic
-add: Op = Op("add", lambda x, y: x + y, (1.0, 1.0), "x + y", symbol="+", arity=2, method=False,
+add: Op = Op("add", operator.add, (1.0, 1.0), "x + y", symbol="+", arity=2, method=False,
     text="{0:1} + {1:1}", latex="{0:1} + {1:1}", precedence=1, analytic=operator.add, native="fadd",
     products=lambda x, y: ([(1.0, x), (1.0, y)], 0.0))
-sub: Op = Op("sub", lambda x, y: x - y, (1.0, -1.0), "x - y", symbol="−", arity=2, method=False,
+sub: Op = Op("sub", operator.sub, (1.0, -1.0), "x - y", symbol="−", arity=2, method=False,
     text="{0:1} - {1:2}", latex="{0:1} - {1:2}", precedence=1, analytic=operator.sub, native="fsub",
     products=lambda x, y: ([(1.0, x), (-1.0, y)], 0.0))
-mul: Op = Op("mul", lambda x, y: x * y, lambda z, x, y: (y, x), "x y", symbol="×", arity=2,
+mul: Op = Op("mul", operator.mul, lambda z, x, y: (y, x), "x y", symbol="×", arity=2,
     method=False, text="{0:2} * {1:2}", latex=r"{0:2} \cdot {1:2}", precedence=2, analytic=operator.mul, native="fmul",
     products=lambda x, y: ([(x, y)], 0.0))
 div: Op = Op("div", ieee.div, (lambda z, x, y: 1.0 / y, lambda z, x, y: -z / y), "x / y", symbol="÷",
     arity=2, method=False, text="{0:2} / {1:3}", latex=r"\frac{{{0}}}{{{1}}}", precedence=2, kink=lambda x, y: abs(y),
     analytic=operator.truediv, native="fdiv")
-neg: Op = Op("neg", lambda x: -x, (-1.0,), "-x", symbol="−", method=False,
+neg: Op = Op("neg", operator.neg, (-1.0,), "-x", symbol="−", method=False,
     text="-{0:3}", latex="-{0:3}", precedence=3, analytic=operator.neg, native="fneg",
     products=lambda x: ([(-1.0, x)], 0.0))
 pow: Op = Op("pow", ieee.pow,

@@ -3,18 +3,59 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any, NoReturn, TypeVar
-from weakref import WeakKeyDictionary
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias, TypeVar
 
 from tinygrad_sq import table
-from tinygrad_sq.anomaly import Origins, check_gradients, check_value
+from tinygrad_sq.anomaly import check_gradients, check_value
+from tinygrad_sq.context import PLAIN, context
+from tinygrad_sq.context import context_with as context_with
+from tinygrad_sq.context import detecting_anomaly as detecting_anomaly
+from tinygrad_sq.context import no_grad as no_grad
+from tinygrad_sq.context import scope as scope
 from tinygrad_sq.copying import Copyable
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.methods import Methods
 from tinygrad_sq.op import Op, number
+
+Method: TypeAlias = "Callable[[Value, Value | float], Value]"
+
+
+def _operator(op: Op) -> tuple[Method, Method]:
+    """The methods for `v op other` and `other op v`. NotImplemented for what is no number, so that Python asks it.
+
+    Most nodes are made here. So `record` stands here once more: for two Values, with nothing switched on.
+    """
+    forward, gradient = op.forward, op.gradient
+
+    def operate(a: Value, b: Value | float) -> Value:
+        if not isinstance(b, Value):
+            return _with_number(op, a, b)
+        if context() is not PLAIN:
+            return record(op, (a, b))
+        x, y = a.data, b.data
+        node = _new(Value)
+        node.data = z = forward(x, y)
+        node.grad = 0.0
+        node.op = op
+        node.args = (a, b)
+        node.label = ""
+        node.scope = ()
+        try:
+            node.partials = gradient(z, x, y)
+        except ZeroDivisionError:
+            return record(op, (a, b))
+        return node
+
+    return operate, lambda b, a: _with_number(op, a, b)
+
+
+def _with_number(op: Op, a: Any, b: Any) -> Value:
+    try:
+        args = (a, number(b)) if isinstance(a, Value) else (number(a), b)
+    except TypeError:
+        return NotImplemented  # type: ignore[no-any-return]
+    return record(op, args, constants=True)
 
 
 class Value(Methods, Copyable):
@@ -49,7 +90,7 @@ class Value(Methods, Copyable):
         self.args = ()
         self.partials = ()
         self.label = label
-        self.scope = _context.get().scope
+        self.scope = context().scope
 
     def __repr__(self) -> str:
         label = f", label={self.label!r}" if self.label else ""
@@ -70,19 +111,13 @@ class Value(Methods, Copyable):
         return notebook_svg(self)
 
     # fmt: off
-    def __add__(self, other: Value | float) -> Value: return _binary(table.add, self, other)
+    __add__, _radd = _operator(table.add)
+    __sub__, __rsub__ = _operator(table.sub)
+    __mul__, __rmul__ = _operator(table.mul)
+    __truediv__, __rtruediv__ = _operator(table.div)
+    __pow__, __rpow__ = _operator(table.pow)
     def __radd__(self, other: float) -> Value:
-        if type(other) is int and other == 0:  # where sum() starts: no ghost node
-            return self
-        return _binary(table.add, other, self)
-    def __sub__(self, other: Value | float) -> Value: return _binary(table.sub, self, other)
-    def __rsub__(self, other: float) -> Value: return _binary(table.sub, other, self)
-    def __mul__(self, other: Value | float) -> Value: return _binary(table.mul, self, other)
-    def __rmul__(self, other: float) -> Value: return _binary(table.mul, other, self)
-    def __truediv__(self, other: Value | float) -> Value: return _binary(table.div, self, other)
-    def __rtruediv__(self, other: float) -> Value: return _binary(table.div, other, self)
-    def __pow__(self, other: Value | float) -> Value: return _binary(table.pow, self, other)
-    def __rpow__(self, other: float) -> Value: return _binary(table.pow, other, self)
+        return self if type(other) is int and other == 0 else self._radd(other)  # sum() starts at 0: no ghost node
     def __neg__(self) -> Value: return record(table.neg, (self,))
     def __pos__(self) -> Value: return self
     def __abs__(self) -> Value: return record(table.abs, (self,))
@@ -114,7 +149,7 @@ class Value(Methods, Copyable):
     @property
     def traced(self) -> bool:
         """Whether compile is recording the graph that it belongs to, and its number is one of many to come."""
-        return _context.get().refuse is not None
+        return context().refuse is not None
 
     def detach(self) -> Value:
         """A leaf with the same data and label, of which gradients know nothing."""
@@ -153,75 +188,12 @@ def adjoints(y: Value) -> dict[Value, float]:
     adjoint = dict.fromkeys(order, NOTHING)
     adjoint[y] = 1.0
     chain_rule(adjoint, NOTHING, recorded_partials)
-    if (origins := _context.get().origins) is not None:
+    if (origins := context().origins) is not None:
         check_gradients(order, adjoint, origins)
     return adjoint
 
 
 # --- recording ---
-
-
-class _Context:
-    """What `no_grad`, `detect_anomaly` and `scope` set, for the present thread or task alone.
-
-    recording  whether operands and partials are kept
-    origins    under detect_anomaly, the line that made each node
-    scope      the scope of what is made
-    refuse     while compile traces: what is called by whatever would use a Value's number, to raise an error
-    """
-
-    __slots__ = ("recording", "origins", "scope", "refuse")  # not a NamedTuple: each node reads them all
-
-    def __init__(
-        self,
-        recording: bool = True,
-        origins: Origins | None = None,
-        scope: tuple[str, ...] = (),
-        refuse: Callable[[Value], NoReturn] | None = None,
-    ) -> None:
-        self.recording = recording
-        self.origins = origins
-        self.scope = scope
-        self.refuse = refuse
-
-
-_context = ContextVar("tinygrad_sq", default=_Context())  # noqa: B039
-
-
-@contextmanager
-def context_with(**changes: Any) -> Iterator[None]:
-    present = {name: getattr(_context.get(), name) for name in _Context.__slots__}
-    token = _context.set(_Context(**present | changes))
-    try:
-        yield
-    finally:
-        _context.reset(token)
-
-
-@contextmanager
-def no_grad() -> Iterator[None]:
-    """`with no_grad():` compute values alone; what is made inside is a leaf. Works as a decorator too."""
-    with context_with(recording=False):
-        yield
-
-
-@contextmanager
-def detect_anomaly() -> Iterator[None]:
-    """`with detect_anomaly():` the first value or gradient that is not finite raises a FloatingPointError that names
-    the op, the operands, the label and the line that made it. Slow: it is for looking for a fault."""
-    with context_with(origins=WeakKeyDictionary()):
-        yield
-
-
-def detecting_anomaly() -> bool:
-    return _context.get().origins is not None
-
-
-@contextmanager
-def scope(name: str) -> Iterator[None]:
-    """`with scope("attention"):` what is made inside belongs together, in pictures too. Scopes nest."""
-    with context_with(scope=(*_context.get().scope, name)):
-        yield
 
 
 def record(op: Op, args: tuple[Value | float, ...], constants: bool = False) -> Value:
@@ -236,13 +208,13 @@ def record(op: Op, args: tuple[Value | float, ...], constants: bool = False) -> 
             constants = True
     if constants:
         xs = [arg.data if isinstance(arg, Value) else arg for arg in args]
-    context = _context.get()
+    here = context()
     node = _new(Value)
     node.data = y = op.forward(*xs)
     node.grad = 0.0
     node.label = ""
-    node.scope = context.scope
-    if context.recording:
+    node.scope = here.scope
+    if here.recording:
         node.op = op
         node.args = args
         try:
@@ -252,10 +224,10 @@ def record(op: Op, args: tuple[Value | float, ...], constants: bool = False) -> 
     else:
         node.op = None
         node.args = node.partials = ()
-        if context.refuse:
-            context.refuse(node)
-    if context.origins is not None:
-        check_value(node, op, args, context.origins)
+        if here.refuse:
+            here.refuse(node)
+    if here.origins is not None:
+        check_value(node, op, args, here.origins)
     return node
 
 
@@ -284,41 +256,9 @@ def _ieee(partial: Callable[..., Any], y: float, xs: list[float]) -> Any:
         return [d.data if isinstance(d, Value) else d for d in result]
 
 
-def _binary(op: Op, a: Any, b: Any) -> Value:
-    """`record` for an operator. NotImplemented for an operand that is no number, so that Python asks the other one.
-
-    Unless something special is switched on, `record` stands here once more, unrolled: most nodes are made here.
-    """
-    both = isinstance(a, Value) and isinstance(b, Value)
-    if both:
-        x, y, args = a.data, b.data, (a, b)
-    else:
-        try:
-            x = a.data if isinstance(a, Value) else number(a)
-            y = b.data if isinstance(b, Value) else number(b)
-        except TypeError:
-            return NotImplemented  # type: ignore[no-any-return]
-        args = (a, y) if isinstance(a, Value) else (x, b)
-    context = _context.get()
-    if not context.recording or context.origins is not None:
-        return record(op, args)
-    node = _new(Value)
-    node.data = z = op.forward(x, y)
-    node.grad = 0.0
-    node.op = op
-    node.args = args
-    node.label = ""
-    node.scope = context.scope
-    try:
-        node.partials = op.gradient(z, x, y) if both else _partials(op, args, z, [x, y])
-    except ZeroDivisionError:
-        node.partials = _partials(op, args, z, [x, y])
-    return node
-
-
 def _look(v: Value) -> float:
     """v's number, for what leaves the graph."""
-    refuse = _context.get().refuse
+    refuse = context().refuse
     return refuse(v) if refuse else v.data
 
 
