@@ -79,7 +79,7 @@ TESTS = {
     "graph": ["test_graph.py", "test_toy_row.py"],
     "losses": ["test_losses.py"],
     "optim": ["test_optim.py"],
-    "nn": ["test_nn.py", "test_micrograd.py"],
+    "nn": ["test_nn.py", "test_micrograd.py", "test_detail.py::test_nets_show_themselves"],
     "value": ["test_value.py", "test_semantics.py", "test_graph.py", "test_toy_row.py", "test_interplay.py"]
     + [
         f"test_compile.py::{test}"

@@ -12,7 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import ACTIVATIONS, vectors
 
-from tinygrad_sq import MLP, Layer, Module, Neuron, Parameter, Value, detect_anomaly, no_grad, scope, sigmoid, tanh
+from tinygrad_sq import (
+    MLP,
+    Layer,
+    Module,
+    Neuron,
+    Parameter,
+    Value,
+    detect_anomaly,
+    fit,
+    no_grad,
+    scope,
+    sigmoid,
+    tanh,
+)
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.table import Op
 
@@ -164,6 +177,16 @@ def test_zero_grad_zeroes_every_parameter() -> None:
     assert {p.grad for p in model.parameters()} == {0.0}
     model([1.0, 2.0]).backward()
     assert [p.grad for p in model.parameters()] == once
+
+
+def test_a_model_fits_itself() -> None:
+    """model.fit(X, Y, ...) is fit(model, X, Y, ...): what it returns and where the parameters end."""
+    X, Y = [[0.0, 1.0], [1.0, 0.5]], [[1.0], [-1.0]]
+    model, twin = MLP(2, [2, 1], "tanh", seed=4), MLP(2, [2, 1], "tanh", seed=4)
+    history = model.fit(X, Y, epochs=3, lam=0.1)
+    assert history == fit(twin, X, Y, epochs=3, lam=0.1)
+    assert len(history.cost) == 3
+    assert bits(model) == bits(twin) != bits(MLP(2, [2, 1], "tanh", seed=4))
 
 
 def test_a_model_of_ones_own() -> None:

@@ -333,5 +333,5 @@ total: Op = Op("total", ieee.total, lambda y, *xs: (1.0,) * len(xs), "Σ x_i", s
 dot: Op = Op("dot", ieee.dot, _dot_partials, "Σ w_i x_i + b, of a list of w, a list of x and b (0): E2's z",
     symbol="Σ w x + b", arity=range(1, maxsize, 2), operands=_dot_operands, text=_dot_text, latex=_dot_latex,
     latex_precedence=1, method=False, analytic=ieee.dot,
-    products=lambda *xs: (list(zip(xs[: len(xs) // 2], xs[len(xs) // 2 : -1])), xs[-1]))
+    products=lambda *xs: (list(zip(xs, xs[len(xs) // 2 : -1])), xs[-1]))
 # fmt: on
