@@ -212,8 +212,8 @@ TESTS = {
     "study/sheet": ["test_explain.py", "test_paths.py", "test_delta_view.py"],
     "anomaly": ["test_value.py", "test_semantics.py"],
     "copying": ["test_value.py", "test_semantics.py"],
-    "compiler/tape": ["test_tape.py", "test_roll.py", "test_lower.py", *QUICK],
-    "compiler/fuse": [*FUSE, "test_lower.py", *QUICK],
+    "compiler/tape": ["test_tape.py", "test_roll.py", *QUICK],
+    "compiler/fuse": [*FUSE, "test_lower.py"],
     "compiler/bound": [
         f"test_compile.py::{test}" for test in ("test_bound_to_one_point", "test_a_bound_function_outlives_the_program")
     ],

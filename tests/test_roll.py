@@ -300,13 +300,13 @@ def test_four_segments_are_sums_and_five_a_table() -> None:
     w, xs = some(200, "w"), some(12, "x")
     with tracing():
         four = interpreted([dot(pairs(4, w), xs[:8])], xs, w)
-        five = interpreted([dot([*pairs(5, w), xs[0]], [*xs[:10], xs[2]])], xs, w)
+        five = interpreted([dot([*pairs(4, w), xs[0]], [*xs[:8], xs[2]])], xs, w)
     (nest,) = four.nests
     assert nest.segments == tuple(Segment(2, (SCALAR, ROW), (k, 1)) for k in range(1, 5))
     (nest,) = five.nests
-    assert nest.segments == (Segment(1, (ROW, ROW), (0, 0)), Segment(10, (SCALAR, ROW), (0, 0), table=True))
+    assert nest.segments == (Segment(1, (ROW, ROW), (0, 0)), Segment(8, (SCALAR, ROW), (0, 0), table=True))
     assert [segment.single for segment in nest.segments] == [True, False]
-    assert five.table == [n for x, place in enumerate(pairs(5, range(200))) for n in (place, x)]
+    assert five.table == [n for x, place in enumerate(pairs(4, range(200))) for n in (place, x)]
 
 
 def test_thirty_two_groups_are_loops_and_more_are_tables() -> None:
@@ -326,12 +326,14 @@ def test_names_of_what_has_none() -> None:
     with tracing():
         chain = rolled([cos(sin(sin(x))) for x in xs], xs)
         product = rolled([dot(xs, ys)], [*xs, *ys])
+        single = rolled([dot(xs[1:2], ys[1:2], xs[0])], [*xs, *ys])
     assert to_text(chain, per_sample=True).splitlines() == [
         "for i < 3: t1[i] = sin(x[i])",
         "for i < 3: t2[i] = sin(t1[i])",
         "for i < 3: y[i] = cos(t2[i])",
     ]
     assert to_text(product, per_sample=True) == "y[0] = Σ_{i < 3} x[i] · y[i]"
+    assert to_text(single, per_sample=True) == "y[0] = x[0] + x[1] · y[1]"
 
 
 def test_uniform_parts_are_apart() -> None:
