@@ -7,13 +7,13 @@ from pathlib import Path
 
 from tinygrad_sq import deltas, sigmoid, tanh
 from tinygrad_sq.cli import IRIS
+from tinygrad_sq.context import no_grad
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.losses import half_squared_error
 from tinygrad_sq.nn import MLP
 from tinygrad_sq.saving import save
 from tinygrad_sq.tabular import Encoding, find_classes, read_csv, split
 from tinygrad_sq.train import fit
-from tinygrad_sq.value import no_grad
 
 OUT = Path("out")
 

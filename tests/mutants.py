@@ -210,6 +210,7 @@ TESTS = {
     "study/delta_view": ["test_delta_view.py"],
     "study/names": ["test_explain.py", "test_paths.py"],
     "study/sheet": ["test_explain.py", "test_paths.py", "test_delta_view.py"],
+    "context": ["test_value.py", "test_semantics.py"],
     "anomaly": ["test_value.py", "test_semantics.py"],
     "copying": ["test_value.py", "test_semantics.py"],
     "compiler/tape": ["test_tape.py", "test_roll.py", *QUICK],
@@ -489,7 +490,8 @@ def _finished(fork: _Fork) -> str | None:
 
 
 def run(module: str, jobs: int, examples: int, lines: list[int], sample: int) -> None:
-    """Try all mutants of a module, or those of some lines, or so many of them at random (always the same), and write out/mutants/MODULE.txt."""
+    """Try all mutants of a module, or those of some lines, or so many of them at random (always the same), and write
+    out/mutants/MODULE.txt."""
     source = (ROOT / "tinygrad_sq" / f"{module}.py").read_text(encoding="utf-8")
     unchanged = Mutant(0, "", "unchanged", source, "", "")
     start = time.monotonic()

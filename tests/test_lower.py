@@ -46,7 +46,9 @@ CASES = {
     "tanh": net("tanh", [4, 3, 1]),
     "tables": Case(lambda x: irregular(x, 24), (4,)),
     "uniform": Case(lambda x: dot(W[:3], x) * exp(W[3]) + total([sin(p) * p for p in W]), (3,), W),
-    "functions": Case(lambda x: sqrt(x[0] * x[0] + 2.5) * sigmoid(x[1]) + where(less(x[1], 0.5), tanh(x[2]), W[0]), (3,)),
+    "functions": Case(
+        lambda x: sqrt(x[0] * x[0] + 2.5) * sigmoid(x[1]) + where(less(x[1], 0.5), tanh(x[2]), W[0]), (3,)
+    ),
     "three loops": Case(
         lambda x, y: total([W[i] * x[i + j] * y[j + k] for i in range(3) for j in range(3) for k in range(5)]),
         (5, 7),

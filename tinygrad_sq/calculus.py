@@ -12,18 +12,10 @@ from contextvars import ContextVar
 from typing import Any, TypeAlias
 
 from tinygrad_sq import table
+from tinygrad_sq.context import context_with
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.tree import flatten, flatten_like
-from tinygrad_sq.value import (
-    NOTHING,
-    Value,
-    adjoints,
-    chain_rule,
-    context_with,
-    each_partial,
-    record,
-    recorded_partials,
-)
+from tinygrad_sq.value import NOTHING, Value, adjoints, chain_rule, each_partial, record, recorded_partials
 
 # --- the chain rule on Values ---
 

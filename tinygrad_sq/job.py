@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+from tinygrad_sq.context import no_grad
 from tinygrad_sq.losses import half_squared_error
 from tinygrad_sq.nn import MLP
 from tinygrad_sq.optim import SGD, Adam, AdamW
 from tinygrad_sq.study.delta_view import sample_cost
 from tinygrad_sq.tabular import Encoding, Table, find_classes, split
 from tinygrad_sq.train import History, fit
-from tinygrad_sq.value import Value, no_grad
+from tinygrad_sq.value import Value
 
 OPTIMIZERS: dict[str, tuple[type[Adam] | type[SGD], float]] = {  # and the step size to start from
     "adam": (Adam, 0.01),

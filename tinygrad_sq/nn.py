@@ -8,8 +8,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_sq.context import scope
 from tinygrad_sq.table import Op, dot, number, row
-from tinygrad_sq.value import Value, record, scope
+from tinygrad_sq.value import Value, record
 
 if TYPE_CHECKING:
     from tinygrad_sq.train import History

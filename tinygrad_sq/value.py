@@ -8,11 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from tinygrad_sq import table
 from tinygrad_sq.anomaly import check_gradients, check_value
-from tinygrad_sq.context import PLAIN, context
-from tinygrad_sq.context import context_with as context_with
-from tinygrad_sq.context import detecting_anomaly as detecting_anomaly
-from tinygrad_sq.context import no_grad as no_grad
-from tinygrad_sq.context import scope as scope
+from tinygrad_sq.context import PLAIN, context, context_with
 from tinygrad_sq.copying import Copyable
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.methods import Methods
@@ -174,9 +170,17 @@ def chain_rule(adjoint: dict[Value, A], nothing: A, partials: Callable[[Value], 
     """
     for node, upstream in reversed(adjoint.items()):
         if upstream is not nothing:
-            for arg, local in zip(node.args, partials(node)):
-                if local is not None:
-                    adjoint[arg] += upstream * local  # type: ignore[index]
+            args, each = node.args, partials(node)
+            if len(args) == 2:  # as most nodes have, and a loop costs more than what it does for two
+                (a, b), (da, db) = args, each
+                if da is not None:
+                    adjoint[a] += upstream * da  # type: ignore[index]
+                if db is not None:
+                    adjoint[b] += upstream * db  # type: ignore[index]
+            else:
+                for arg, local in zip(args, each):
+                    if local is not None:
+                        adjoint[arg] += upstream * local  # type: ignore[index]
 
 
 recorded_partials = operator.attrgetter("partials")

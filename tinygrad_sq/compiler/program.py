@@ -15,10 +15,11 @@ from tinygrad_sq.compiler.native import machine
 from tinygrad_sq.compiler.text import to_text
 from tinygrad_sq.compiler.trace import TraceError, trace
 from tinygrad_sq.compiler.training import Training
+from tinygrad_sq.context import detecting_anomaly
 from tinygrad_sq.optim import Optimizer
 from tinygrad_sq.train import History, run_epochs
 from tinygrad_sq.tree import flatten
-from tinygrad_sq.value import Value, adjoints, detecting_anomaly
+from tinygrad_sq.value import Value, adjoints
 
 
 class Program:

@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager
 from typing import Any, NoReturn
 
 from tinygrad_sq.anomaly import caller
-from tinygrad_sq.value import Value, context_with
+from tinygrad_sq.context import context_with
+from tinygrad_sq.value import Value
 
 
 class TraceError(TypeError):

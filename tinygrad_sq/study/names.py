@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from tinygrad_sq.calculus import graph_partials
+from tinygrad_sq.context import context_with
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.study.formula import CLOSED, LATEX, TEXT, Notation, Piece
-from tinygrad_sq.value import Value, context_with, record
+from tinygrad_sq.value import Value, record
 
 LONGEST_NAME = 32
 LONGEST_FORMULA = 200

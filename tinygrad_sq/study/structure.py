@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from tinygrad_sq.context import scope
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.nn import MLP, Layer, Module, Neuron, Parameter
 from tinygrad_sq.study.collapse import partition
@@ -36,7 +37,7 @@ from tinygrad_sq.study.picture import (
     signed,
     tone,
 )
-from tinygrad_sq.value import Value, scope
+from tinygrad_sq.value import Value
 
 NOTES = ("on an arrow: × weight", "its colour and width: the weight")
 LISTED = 12  # parameters of a neuron, in its tooltip

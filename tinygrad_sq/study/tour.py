@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from textwrap import wrap
 from typing import NamedTuple, TextIO, TypeAlias
 
+from tinygrad_sq.context import no_grad
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.job import sample_graph
 from tinygrad_sq.losses import cost
@@ -21,7 +22,7 @@ from tinygrad_sq.study.explain import Step, explain
 from tinygrad_sq.study.picture import short
 from tinygrad_sq.table import tanh
 from tinygrad_sq.train import fit
-from tinygrad_sq.value import Value, no_grad
+from tinygrad_sq.value import Value
 
 WIDTH, HEIGHT = 80, 24
 NUDGE = 0.001
