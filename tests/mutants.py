@@ -65,6 +65,8 @@ FUSE = [
         "test_what_is_read_round_by_round_stays_in_registers",
         "test_what_needs_other_rounds_waits",
         "test_a_table_may_read_anything",
+        "test_what_begins_behind_the_results_or_ends_before_them_shares_a_loop",
+        "test_a_single_term_of_the_same_round_shares_a_loop",
         "test_results_per_sample_are_no_rows",
         "test_what_only_functions_read_is_computed_with_them",
         "test_sums_go_together_and_functions_one_by_one",
@@ -216,7 +218,12 @@ TESTS = {
     "compiler/tape": ["test_tape.py", "test_roll.py", *QUICK],
     "compiler/fuse": [*FUSE, "test_lower.py"],
     "compiler/bound": [
-        f"test_compile.py::{test}" for test in ("test_bound_to_one_point", "test_a_bound_function_outlives_the_program")
+        f"test_compile.py::{test}"
+        for test in (
+            "test_bound_to_one_point",
+            "test_inputs_of_a_bound_program",
+            "test_a_bound_function_outlives_the_program",
+        )
     ],
     "compiler/vector_math": ["test_vector_math.py"],
     "compiler/training": ["test_compile_fit.py"],

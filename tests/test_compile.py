@@ -600,6 +600,17 @@ def test_bound_to_one_point() -> None:
         assert bound.outputs is bound.run()
 
 
+def test_inputs_of_a_bound_program() -> None:
+    """An array for each argument, of its shape, and of one element for a number. `run` takes no arguments."""
+    bound = compile(lambda x, a, W: a * dot(x, W[0]) + W[1][2]).bind([0.0] * 3, 0.0, [[0.0] * 3] * 2)
+    assert [a.shape for a in bound.inputs] == [(3,), (1,), (2, 3)]
+    for a, data in zip(bound.inputs, ([1.0, 2.0, 3.0], 2.0, [[4.0, 5.0, 6.0], [7.0, 8.0, 9.0]])):
+        a[:] = data
+    assert bound().tolist() == [73.0]
+    with pytest.raises(TypeError):
+        bound.run(1.0)  # type: ignore[call-arg]
+
+
 def test_a_bound_function_outlives_the_program() -> None:
     """`run` alone keeps all that it reads and writes, and leaves no reference behind when it is called."""
     bound = compile(value_and_grad(rosenbrock)).bind([1.0, 2.0, 3.0])

@@ -61,6 +61,7 @@ def test_what_is_read_round_by_round_stays_in_registers() -> None:
     [
         elementwise(20, (11, 1)),  # one round ahead
         elementwise(20, (17, -1)),  # backwards
+        elementwise(20, (10, -1)),  # the first only, in the first round
         elementwise(20, (10, 0)),  # always the first
         elementwise(20, (10, 1), rounds=7),  # fewer rounds
         product(20, 10, 1, 8),  # all of them
@@ -83,6 +84,24 @@ def test_a_table_may_read_anything() -> None:
     anywhere = anywhere._replace(segments=(anywhere.segments[0]._replace(table=True),))
     assert shapes([first, product(20, 50, 1, 3)]) == [[False, False]]
     assert shapes([first, anywhere]) == [[True], [False]]
+
+
+def test_what_begins_behind_the_results_or_ends_before_them_shares_a_loop() -> None:
+    """Sums of terms up to the next place; and the places of scalars are not those of rows."""
+    first = elementwise(10, (0, 1))  # to 17
+    for reader in (product(50, 18, 1, 3), product(50, 9, -1, 3)):
+        assert shapes([first, reader]) == [[False, False]]
+    weights = Segment(3, (SCALAR, ROW), (1, 1))
+    assert shapes([first, product(20, 50, 1, 3)._replace(segments=(weights,), places=(20, 0, 10, 50))]) == [
+        [False, False]
+    ]
+
+
+def test_a_single_term_of_the_same_round_shares_a_loop() -> None:
+    """As an operand outside sums does."""
+    single = product(20, 10, 0, 1)._replace(loops=(Loop(8, (1, 0, 0, 1)),))
+    assert shapes([elementwise(10, (0, 1)), single]) == [[False, False]]
+    assert shapes([elementwise(10, (0, 1)), single._replace(places=(20, 0, 0, 11))]) == [[True], [False]]
 
 
 def test_results_per_sample_are_no_rows() -> None:

@@ -95,6 +95,7 @@ TARGETS = [  # width, lanes, sums, blocks, real
     (8, 4, 4, 2, "double"),
     (4, 2, 8, 3, "float"),
     (2, 2, 3, 1, "double"),
+    (1, 1, 4, 2, "double"),
 ]
 
 
@@ -127,3 +128,12 @@ def test_results_per_sample(case: str) -> None:
     for width, lanes, real in ((8, 4, "double"), (4, 4, "float"), (1, 1, "double")):
         target = Target(width, lanes, 4, 1, real, True, lambda name, n: None)
         check(CASES[case], target, 13 if width > 1 else 1)
+
+
+def test_vector_functions_are_called_where_there_are_any() -> None:
+    """In vectors of one register, and not number by number."""
+    program = of_case(Case(lambda x: sin(x[0]), (1,)), per_sample=True)
+    for found, calls in (("sin_of_4", "call <4 x double> @sin_of_4(<4 x double>"), (None, "call double @sin(double")):
+        ir = lower(program, [1], Target(8, 4, 4, 1, "double", True, lambda name, n, found=found: found))  # type: ignore[misc]
+        assert [line for line in ir.splitlines() if "call" in line and "@sin" in line and calls not in line] == []
+        assert calls in ir
