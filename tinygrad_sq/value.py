@@ -170,17 +170,9 @@ def chain_rule(adjoint: dict[Value, A], nothing: A, partials: Callable[[Value], 
     """
     for node, upstream in reversed(adjoint.items()):
         if upstream is not nothing:
-            args, each = node.args, partials(node)
-            if len(args) == 2:  # as most nodes have, and a loop costs more than what it does for two
-                (a, b), (da, db) = args, each
-                if da is not None:
-                    adjoint[a] += upstream * da  # type: ignore[index]
-                if db is not None:
-                    adjoint[b] += upstream * db  # type: ignore[index]
-            else:
-                for arg, local in zip(args, each):
-                    if local is not None:
-                        adjoint[arg] += upstream * local  # type: ignore[index]
+            for arg, local in zip(node.args, partials(node)):
+                if local is not None:
+                    adjoint[arg] += upstream * local  # type: ignore[index]
 
 
 recorded_partials = operator.attrgetter("partials")
