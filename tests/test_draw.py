@@ -630,6 +630,25 @@ def test_no_label_where_all_is_taken() -> None:
     assert len(set(labels)) == len(labels)
 
 
+def test_no_label_without_a_free_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An arrow on a long way that finds no place along its whole curve has no label; those with a level part have."""
+    a, b = Value(1.0, "a"), Value(2.0, "b")
+    root = tanh(tanh(tanh(a * b))) * a + b
+    root.backward()
+    answer = laid_out(root, "LR")
+
+    def labels() -> list[Any]:
+        pic = picture(root)
+        return [route.label for route in arrange(pic, plan(pic), answer, "LR").routes]
+
+    before = labels()
+    monkeypatch.setattr("tinygrad_sq.study.route._Taken.covered", lambda taken, middle, extent: {0})
+    after = labels()
+    assert None not in before
+    assert 0 < after.count(None) < len(after)
+    assert all(late in (early, None) for early, late in zip(before, after))
+
+
 def test_columns_hold_what_has_time(any_dot: str) -> None:
     """A long way from a leaf to its group's result does not begin beside the group before."""
     with scope("first"):
