@@ -63,6 +63,16 @@ def test_sgd(start: list[float], lr: float, mu: float, decay: float, nesterov: b
     check(lambda ps: SGD(ps, lr, mu, nesterov, decay), formula, start, data.draw(gradients_for(start)))
 
 
+def test_sgd_remembers_v_with_a_momentum_alone() -> None:
+    """v of each parameter, 0 at first; without a momentum nothing is remembered, before a step or after it."""
+    parameters = [Parameter(1.0), Parameter(2.0)]
+    plain, heavy = SGD(parameters, 0.1), SGD(parameters, 0.1, momentum=0.9)
+    assert (plain.remembered, heavy.remembered) == ([(), ()], [(0.0,), (0.0,)])
+    run(plain, [[0.5, 0.25]])
+    run(heavy, [[0.5, 0.25]])
+    assert (plain.remembered, heavy.remembered) == ([(), ()], [(0.5,), (0.25,)])
+
+
 @given(starts, lrs, below_one, st.data())
 def test_nesterov_is_the_gradient_at_the_point_ahead(
     start: list[float], lr: float, mu: float, data: st.DataObject
