@@ -51,7 +51,7 @@ def f(x: Value) -> Value:
 assert_type(f(x), Value)
 
 # Wrong, each of them: an error that is not there is an unused comment, which is an error too.
-x + "1"  # type: ignore[operator]
+x + "1"  # type: ignore[arg-type]
 x.gard  # type: ignore[attr-defined]
 x.softmax()  # type: ignore[attr-defined]
 sin("1")  # type: ignore[arg-type]
