@@ -43,6 +43,7 @@ from tinygrad_sq import (
     log,
     no_grad,
     relu,
+    sigmoid,
     sin,
     softmax,
     sqrt,
@@ -507,9 +508,19 @@ def recurrence(W: Any, u: Any, x: Any) -> Any:
     return h
 
 
-def residual(W: Any, x: Any) -> Any:
-    """Three layers with the same weights, each beside a connection past it."""
-    for _ in range(3):
+def gated(W: Any, u: Any, x: Any) -> Any:
+    """A cell like that of an LSTM: c ← f c + i g, h ← o tanh(c), where the four gates share their weights."""
+    c, h = [0.5] * len(W), [0.1] * len(W)
+    for x_t in x:
+        z = [dot(row, h) + u_i * x_t for row, u_i in zip(W, u)]
+        c = [sigmoid(z_i) * c_i + sigmoid(-z_i) * tanh(z_i) for z_i, c_i in zip(z, c)]
+        h = [sigmoid(2.0 * z_i) * tanh(c_i) for z_i, c_i in zip(z, c)]
+    return h
+
+
+def residual(W: Any, x: Any, layers: int = 3) -> Any:
+    """Layers with the same weights, each beside a connection past it."""
+    for _ in range(layers):
         x = [x_i + tanh(sum(w * x_j for w, x_j in zip(row, x))) for row, x_i in zip(W, x)]
     return x
 
@@ -525,7 +536,12 @@ BLOCKS: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "attention": (lambda x: total(attention(x, W33, V43[:3])), [W33, V43[:3]]),
     "convolution": (lambda x: sum(convolution(U13, x + x)), U13),
     "recurrence": (lambda x: total(recurrence(W33, U13, x)), [W33, U13]),
+    "long recurrence": (lambda x: total(recurrence(W33, U13, x * 3)), [W33, U13]),
+    "recurrence with gates": (lambda x: total(gated(W33, U13, x * 3)), [W33, U13]),
     "residual": (lambda x: total(residual(W33, x)), W33),
+    "many residual layers": (lambda x: total(residual(W33, x, 7)), W33),
+    "recurrence of parameters": (lambda x: dot(recurrence(W33, U13, U13 * 3), x), [W33, U13]),
+    "logistic map": (lambda x: reduce(lambda y, _: U13[0] * y * (1.0 - y), range(9), x[0]), U13),
     "shared weights": (lambda x: dot(U13, x) * tanh(dot(U13, x[::-1])) / U13[0], U13),
     "penalty": (lambda x: dot(x, U13) + 0.5 * 0.1 * total([w * w for row in W33 for w in row]), [U13, W33]),
     "penalty alone": (lambda x: log(total([exp(w) for row in W33 for w in row])) * x[0], W33),
@@ -893,11 +909,12 @@ def test_the_gradient_of_a_parameter_does_not_rename_it() -> None:
 def test_long_code_calls_its_functions() -> None:
     """A chain that does not roll has tanh and its derivative written out once, and computes what the engine does."""
     W = [Value(0.5 + 0.01 * i) for i in range(40)]
+    first = random.Random(0).choices([True, False], k=len(W))
 
     def f(x: Any) -> Any:
         y = x
-        for i, w in enumerate(W):
-            y = tanh(w * y + x) if i % 3 else tanh(y * y - w)
+        for w, way in zip(W, first):
+            y = tanh(w * y + x) if way else tanh(y * y - w)
         return y
 
     program = compile(f, params=W)

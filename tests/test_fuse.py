@@ -67,7 +67,6 @@ def test_what_is_read_round_by_round_stays_in_registers() -> None:
         product(20, 10, 1, 8),  # all of them
         product(20, 17, -1, 8),
         product(20, 3, 1, 8),  # the first only, as the last term
-        elementwise(20, (0, 1), table=True),
     ],
 )
 def test_what_needs_other_rounds_waits(reader: Nest) -> None:
@@ -77,13 +76,25 @@ def test_what_needs_other_rounds_waits(reader: Nest) -> None:
 
 
 def test_a_table_may_read_anything() -> None:
-    """Sums whose terms come from the table may be of any rows."""
+    """Operands, and sums whose terms come from the table, may be of any rows."""
     first = elementwise(10, (0, 1))
+    assert shapes([first, elementwise(20, (0, 1), table=True)]) == [[True], [True]]
     anywhere = product(20, 2, 1, 8)
     assert shapes([first, anywhere]) == [[False, False]]
     anywhere = anywhere._replace(segments=(anywhere.segments[0]._replace(table=True),))
     assert shapes([first, product(20, 50, 1, 3)]) == [[False, False]]
     assert shapes([first, anywhere]) == [[True], [False]]
+
+
+def test_a_table_may_write_anything() -> None:
+    """Where its places are the table's, what reads any row stays behind it."""
+    first, table = elementwise(10, (0, 1)), elementwise(0, (0, 1), table=True)
+    reader = elementwise(40, (70, 1))
+    assert [[nest is table for nest in body.nests] for body in fuse([first, table, reader], [reader], ROWS)] == [
+        [False],
+        [True],
+        [False],
+    ]
 
 
 def test_what_begins_behind_the_results_or_ends_before_them_shares_a_loop() -> None:
@@ -151,6 +162,79 @@ def test_fused_code_computes_the_same(layers: list[tuple[int, int, int]], sample
         expected += [w.grad / samples for w in W]
     assert gradient == pytest.approx(expected, rel=1e-9, abs=1e-12)
     assert program.each(X).mean() == pytest.approx(value, rel=1e-12, abs=1e-12)
+
+
+def test_what_is_read_the_time_before_is_written() -> None:
+    """In a series, results that a nest reads in a later round: its own, or those of one behind it in the body."""
+    loops = (Loop(5, (10, 10)), Loop(8, (1, 1)))
+    a, b = elementwise(110, (200, 1))._replace(loops=loops), elementwise(210, (110, 1))._replace(loops=loops)
+    own = elementwise(410, (400, 1))._replace(loops=loops)
+
+    def written(*nests: Nest) -> list[list[bool]]:
+        return [body.written for body in fuse(nests, nests, 500, again=True)]
+
+    assert written(a, b) == [[False, True]]  # a reads b's results of the round before
+    assert written(own) == [[True]]
+    assert written(b, a._replace(places=(300, 210))) == [[False, False]]
+    shifted = elementwise(110, (211, 1))._replace(loops=loops)
+    assert written(shifted, b) == [[False, True]]
+
+
+NAMES = ["h", "g", "first", "input"]
+UPDATES: list[Callable[[Any, Any], Any]] = [
+    lambda a, b: tanh(a) + b,
+    lambda a, b: a * b,
+    lambda a, b: relu(a - 0.5 * b),
+    lambda a, b: 0.5 * a + sin(b),
+]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(2, 9),
+    st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES), NUMBERS, NUMBERS), min_size=1, max_size=4),
+    st.booleans(),
+    st.sampled_from([2, 37]),
+)
+def test_recurrences_compute_the_same(
+    times: int, updates: list[tuple[str, str, int, int]], mixed: bool, samples: int
+) -> None:
+    """Steps that read the state of the step before or of two before, the first state or the input, shifted, with or
+    without a sum over the state, roll and fuse to what the eager engine computes: mean, gradient and every state."""
+    W = [Value(0.3 - 0.2 * i, f"W[{i}]") for i in range(3)]
+
+    def states(x: Any) -> Any:
+        h = first = list(x[:3])
+        g = list(x[3:6])
+        seen = []
+        for t in range(times):
+            for one, other, shift, k in updates:
+                now = {"h": h, "g": g, "first": first, "input": x[6 + 3 * t : 9 + 3 * t]}
+                a, b = now[one], now[other]
+                b = b[shift % 3 :] + b[: shift % 3]
+                new = [UPDATES[k % 4](u, v) * w for u, v, w in zip(a, b, W)]
+                g, h = h, [total([w * u for w, u in zip(W, new)]) + v for v in new] if mixed else new
+            seen.append(h)
+        return seen
+
+    def f(x: Any) -> Any:
+        seen = states(x)
+        return total([v for h in seen[::3] for v in h]) + total(seen[-1])
+
+    X = np.random.default_rng(0).uniform(-1.0, 1.0, size=(samples, 6 + 3 * times))
+    program = compile(f, params=W)
+    value, gradient = program.value_and_grad(X)
+    for w in W:
+        w.grad = 0.0
+    J = total([f([Value(v) for v in row]) for row in X.tolist()]) / samples
+    J.backward()
+    scale = max(1.0, *(abs(w.grad) for w in W))
+    assert value == pytest.approx(J.data, rel=1e-11, abs=1e-11)
+    assert gradient == pytest.approx([w.grad for w in W], rel=1e-9, abs=1e-11 * scale)
+    with no_grad():
+        expected = [[[v.data for v in h] for h in states([Value(v) for v in row])] for row in X.tolist()]
+    each = np.array(compile(states).each(X))
+    assert np.allclose(np.moveaxis(each, -1, 0), expected, rtol=1e-11, atol=1e-11)
 
 
 def test_loops_three_deep() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
+import random
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,20 @@ import pytest
 from compiled import close
 from test_compile import BLOCKS
 
-from tinygrad_sq import MLP, Value, atan, compile, cosh, cost, half_squared_error, maximum, sin, table, value_and_grad
+from tinygrad_sq import (
+    MLP,
+    Value,
+    atan,
+    compile,
+    cos,
+    cosh,
+    cost,
+    half_squared_error,
+    maximum,
+    sin,
+    table,
+    value_and_grad,
+)
 from tinygrad_sq.compiler import native
 
 
@@ -265,10 +280,10 @@ def test_long_code_is_compiled_in_parts() -> None:
     samples."""
     p = Value(0.5)
 
-    def chain(x: Any, n: int = 200) -> Any:
-        for _ in range(n):
-            x = sin(x)
-        return x
+    functions = random.Random(0).choices([sin, cos], k=200)
+
+    def chain(x: Any) -> Any:
+        return reduce(lambda y, f: f(y), functions, x)
 
     program = compile(lambda x: chain(x) * chain(p), params=[p])
     y, (d,) = program.value_and_grad([0.5, 1.0, 2.0])

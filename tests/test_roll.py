@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,10 +19,11 @@ from test_tape import NATIVE
 
 from tinygrad_sq import MLP, Value, compile, cos, dot, half_squared_error, sin, tanh, total, where
 from tinygrad_sq.calculus import gradient
+from tinygrad_sq.compiler import roll as rolling
 from tinygrad_sq.compiler.lower import Target, lower
-from tinygrad_sq.compiler.roll import ROW, SCALAR, Loop, Nest, Rolled, Segment, _loops, roll
+from tinygrad_sq.compiler.roll import ROW, SCALAR, Loop, Nest, Rolled, Segment, Series, _loops, roll
 from tinygrad_sq.compiler.tape import PRODUCTS, Tape
-from tinygrad_sq.compiler.text import to_text
+from tinygrad_sq.compiler.text import _pattern, to_text
 from tinygrad_sq.compiler.trace import tracing
 
 TARGET = Target(width=8, lanes=4, sums=4, blocks=2, real="double", per_sample=False, libm=lambda name, n: None)
@@ -41,19 +42,29 @@ def run(program: Rolled, inputs: Sequence[float], params: Sequence[float] = ()) 
     memory = {ROW: [*inputs, *[0.0] * (program.rows - len(inputs))]}
     memory[SCALAR] = [*params, *program.constants, *[0.0] * (program.scalars - len(params) - len(program.constants))]
     outputs = [0.0] * len(program.outputs)
-    for nest in program.nests:
-        for counters in rounds(nest.loops):
-            if nest.table:
-                at = nest.places[0] + counters[0] * nest.loops[0].strides[0]
-                places: Sequence[int] = program.table[at : at + nest.loops[0].strides[0]]
-            else:
-                places = [
-                    place + sum(i * loop.strides[k] for i, loop in zip(counters, nest.loops))
-                    for k, place in enumerate(nest.places)
-                ]
-            target = outputs if nest.sink else memory[SCALAR if nest.uniform else ROW]
-            target[places[0]] = result(program, nest, places[1:], memory)
+    for nest, counters in steps(program.series):
+        places = at(nest, counters)
+        if nest.table:
+            places = program.table[places[0] : places[0] + nest.loops[0].strides[0]]
+        target = outputs if nest.sink else memory[SCALAR if nest.uniform else ROW]
+        target[places[0]] = result(program, nest, places[1:], memory)
     return outputs
+
+
+def steps(series: Sequence[Series]) -> Iterator[tuple[Nest, tuple[int, ...]]]:
+    """Each nest with its counters, in the order in which they are computed."""
+    for each in series:
+        for k in range(each.rounds):
+            for nest in each.nests:
+                outer = (k,) if each.rounds > 1 else ()
+                for inner in rounds(nest.loops[len(outer) :]):
+                    yield nest, outer + inner
+
+
+def at(nest: Nest, counters: Sequence[int]) -> list[int]:
+    """The nest's places in one round."""
+    moves = [[i * stride for stride in loop.strides] for i, loop in zip(counters, nest.loops)]
+    return [sum(column) for column in zip(nest.places, *moves)]
 
 
 def result(program: Rolled, nest: Nest, places: Sequence[int], memory: dict[str, list[float]]) -> float:
@@ -64,10 +75,10 @@ def result(program: Rolled, nest: Nest, places: Sequence[int], memory: dict[str,
     for segment, w, x in zip(nest.segments, places[1::2], places[2::2]):
         for k in range(segment.terms):
             if segment.table:
-                at = (program.table[w + 2 * k], program.table[w + 2 * k + 1])
+                i, j = program.table[w + 2 * k], program.table[w + 2 * k + 1]
             else:
-                at = (w + k * segment.strides[0], x + k * segment.strides[1])
-            y += memory[segment.spaces[0]][at[0]] * memory[segment.spaces[1]][at[1]]
+                i, j = w + k * segment.strides[0], x + k * segment.strides[1]
+            y += memory[segment.spaces[0]][i] * memory[segment.spaces[1]][j]
     return y
 
 
@@ -117,6 +128,57 @@ def test_loops_in_loops() -> None:
     ]
     assert _loops([(5,)]) == [((5,), ())]
     assert _loops([(9, 0), (7, 0), (5, 0)]) == [((9, 0), (Loop(3, (-2, 0)),))]
+
+
+# --- series ---
+
+KINDS = [("sin", ()), ("cos", ()), ("sin", (Loop(3, (1, 1)),))]
+
+
+def _series(nests: Sequence[Nest]) -> list[Series]:
+    return rolling._series([(one, ()) for one in nests])
+
+
+def nest(kind: int, *places: int) -> Nest:
+    native, loops = KINDS[kind]
+    return Nest(native, (ROW,), (), False, False, places, loops, False)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_series_are_the_nests_again(data: st.DataObject) -> None:
+    """Run, the series found in a list of nests give the nests in their order."""
+    kinds, small = st.integers(0, len(KINDS) - 1), st.integers(-3, 3)
+    nests: list[Nest] = []
+    for _ in range(data.draw(st.integers(1, 4))):
+        members = data.draw(st.lists(st.tuples(kinds, small, small, small, small), min_size=1, max_size=3))
+        for k in range(data.draw(st.integers(1, 6))):
+            nests += [nest(kind, a + k * da, b + k * db) for kind, a, b, da, db in members]
+    found = _series(nests)
+    assert [(one.native, at(one, counters)) for one, counters in steps(found)] == [
+        (one.native, at(one, counters)) for one in nests for counters in rounds(one.loops)
+    ]
+
+
+def test_a_series_is_as_long_as_it_can_be() -> None:
+    """Four rounds are one, three are not; of several, the one of most nests, and its shortest round."""
+    assert [s.rounds for s in _series([nest(0, k, 2 * k) for k in range(3)])] == [1, 1, 1]
+    (four,) = _series([nest(0, k, 2 * k) for k in range(4)])
+    assert four == Series(4, [nest(0, 0, 0)._replace(loops=(Loop(4, (1, 2)),))])
+    alternating = [nest(kind, 10 * k + 5 * kind, 7 * k) for k in range(5) for kind in (0, 1)]
+    (both,) = _series(alternating)
+    assert both.rounds == 5
+    assert [one.places for one in both.nests] == [(0, 0), (5, 0)]
+    assert [one.loops for one in both.nests] == [(Loop(5, (10, 7)),)] * 2
+    runs = [nest(kind, 100 * k + 10 * kind + j, j) for k in range(6) for kind, n in ((0, 4), (1, 1)) for j in range(n)]
+    (longest,) = _series(runs)
+    assert (longest.rounds, len(longest.nests)) == (6, 5)
+    inner = _series([*runs[:9], nest(2, 0, 0)])  # one round and four more: no round of five comes four times
+    assert [(s.rounds, len(s.nests)) for s in inner] == [(4, 1), (1, 1), (4, 1), (1, 1)]
+    moved = [nest(0, k, 2 * k) for k in range(4)] + [nest(0, k, 3 * k) for k in range(4, 8)]
+    assert [s.rounds for s in _series(moved)] == [4, 4]
+    table = [nest(0, 2 * k)._replace(table=True, loops=(Loop(5, (2,)),)) for k in range(6)]
+    assert _series(table) == [Series(1, [one]) for one in table]
 
 
 # --- programs ---
@@ -344,13 +406,93 @@ def test_uniform_parts_are_apart() -> None:
     assert program.nests[0].uniform
 
 
-def test_deep_graphs() -> None:
-    """A chain has one nest for each of its links, and reads as such."""
-    program = check(lambda x: _chain(x[0], 50), 1)
-    assert len(program.nests) < 400
+@pytest.mark.parametrize("n", [7, 60])
+def test_a_chain_is_a_series(n: int) -> None:
+    """However many links it has: forward with the partials, and back."""
+    program = check(lambda x: _chain(x[0], n), 1)
+    assert [(s.rounds, [one.native for one in s.nests]) for s in program.series if s.rounds > 1] == [
+        (n - 2, ["sin", "cos"]),
+        (n - 2, ["fmul"]),
+    ]
+    assert len(program.nests) < 10
 
 
 def _chain(x: Any, n: int) -> Any:
     for _ in range(n):
         x = sin(x)
     return x
+
+
+def test_a_recurrence_is_two_series() -> None:
+    """Backpropagation through time: one series forward, one back, whose text has the step as an index; what stands
+    before the first round or after the last has it too."""
+    W, U = ([[Value(0.1 * i - 0.2 * j, f"{name}[{i},{j}]") for j in range(3)] for i in range(3)] for name in "WU")
+    b, V = some(3, "b"), some(3, "V")
+    xs = some(3 * 7, "x")
+
+    def f(x: Any) -> Any:
+        h: Any = x[:3]
+        for t in range(1, 7):
+            z = [dot(w, h, c) + dot(u, x[3 * t : 3 * t + 3]) for w, u, c in zip(W, U, b)]
+            h = [sin(z_i) for z_i in z]
+        return dot(V, h)
+
+    with tracing():
+        y = f(xs)
+        roots = [y, *gradient(y, [*b, *U[0], *U[1], *U[2]])]
+    params = [*b, *V, *W[0], *W[1], *W[2], *U[0], *U[1], *U[2]]
+    program = rolled(roots, xs, params)
+    assert all(
+        close(a, root.data) for a, root in zip(run(program, [x.data for x in xs], [p.data for p in params]), roots)
+    )
+    assert to_text(program, per_sample=True).splitlines() == [
+        "for i < 3: t1[0,i] = b[i] + Σ_{j < 3} W[i,j] · x[j] + Σ_{j < 3} U[i,j] · x[j+3]",
+        "for s < 5:",
+        "  for i < 3: t2[s,i] = sin(t1[s,i])",
+        "  for i < 3: t3[s,i] = cos(t1[s,i])",
+        "  for i < 3: t1[s+1,i] = b[i] + Σ_{j < 3} W[i,j] · t2[s,j] + Σ_{j < 3} U[i,j] · x[3s+j+6]",
+        "for i < 3: t2[5,i] = sin(t1[5,i])",
+        "for i < 3: t3[5,i] = cos(t1[5,i])",
+        "for i < 3: t4[0,i] = V[i] · t3[5,i]",
+        "y[0] = Σ_{i < 3} V[i] · t2[5,i]",
+        "for s < 5:",
+        "  for i < 3: t5[s,i] = Σ_{j < 3} W[j,i] · t4[s,j]",
+        "  for i < 3: t4[s+1,i] = t5[s,i] · t3[4-s,i]",
+        "for i < 3: y[i+1] = Σ_{j < 6} t4[5-j,i]",
+        "for i < 3, j < 3: y[3i+j+4] = Σ_{k < 6} t4[5-k,i] · x[j+3k+3]",
+    ]
+
+
+def test_layers_of_one_width_are_a_series() -> None:
+    """E2, E6 and E7 with the layer as a number that the loop counts."""
+    text = to_text(mlp([5] * 7))
+    for part in (
+        "for s < 6:\n  for i < 5: a{s+2}[i] = tanh(z{s+2}[i])\n",
+        "\n  for i < 5: z{s+3}[i] = b{s+2}[i] + Σ_{j < 5} W{s+2}[i,j] · a{s+2}[j]\n",
+        "for s < 6:\n  for i < 5: t12[s,i] = Σ_{j < 5} W{7-s}[j,i] · t11[s,j]\n",
+        "\n  for i < 5: t11[s+1,i] = t12[s,i] · t8[5-s,i]\n",
+        "for s < 5:\n  for i < 5, j < 5: y[6i+j+150-30s] = sum(t11[s+1,i] · a{6-s}[j])\n",
+    ):
+        assert part in text
+
+
+def test_names_follow_the_counters() -> None:
+    """Each number of a name is a function of the counters that change it, if it is so in all rounds."""
+    W = {10 * i + j: f"W{2 + i // 3}[{i % 3},{7 - j}]" for i in range(6) for j in range(8)}
+
+    def pattern(*terms: tuple[str, int, int], labels: Mapping[int, str] = W) -> str:
+        return _pattern(lambda move: labels.get(move, ""), terms)
+
+    assert pattern() == "W2[0,7]"
+    assert pattern(("i", 10, 3), ("j", 1, 8)) == "W2[i,7-j]"
+    assert pattern(("s", 30, 2), ("i", 10, 3), ("j", 2, 4)) == "W{s+2}[i,7-2j]"
+    assert pattern(("i", 11, 3), ("j", 1, 5)) == "W2[i,7-i-j]"
+    assert pattern(("i", 10, 4)) == "W2[0,7] and on"  # the fourth is W3[0,7]
+    assert pattern(("i", 0, 4)) == "W2[0,7]"
+    assert pattern(("i", 10, 1)) == "W2[0,7]"
+    assert pattern(("s", 1, 3), labels={k: f"∂J/∂z{5 - k}[0]" for k in range(3)}) == "δ{5-s}[0]"
+    assert pattern(("s", 1, 3), labels={k: f"t[{k},{k}]" for k in range(3)}) == "t[s,s]"
+    assert pattern(("s", 1, 2), labels={0: "t[0]", 1: "u[1]"}) == "t[0] and on"
+    assert pattern(("s", 0, 2), labels={0: "h"}) == "h"
+    assert pattern(("s", 1, 2), labels={0: "h", 1: "h"}) == "h"
+    assert pattern(("s", 1, 2), labels={}) == "?"

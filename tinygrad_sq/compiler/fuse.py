@@ -6,9 +6,10 @@ Without it each nest would write its rows for the next one to read: half of the 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import NamedTuple, TypeAlias
 
-from tinygrad_sq.compiler.roll import ROW, Nest
+from tinygrad_sq.compiler.roll import ROW, Nest, Series
 from tinygrad_sq.compiler.tape import is_instruction
 
 Span: TypeAlias = "tuple[int, int]"  # the first and the last place that may be meant
@@ -21,11 +22,31 @@ class Body(NamedTuple):
     written: list[bool]
 
 
-def fuse(nests: Sequence[Nest], readers: Sequence[Nest], rows: int) -> list[Body]:
+Rounds: TypeAlias = "tuple[int, list[Body]]"  # bodies to compute in order, so many times
+
+
+def single(series: Sequence[Series]) -> list[Rounds]:
+    """Each nest as a body of its own."""
+    return [(rounds, [Body([nest], [True]) for nest in nests]) for rounds, nests in series]
+
+
+def fuse_series(series: Sequence[Series], readers: Sequence[Nest], rows: int) -> list[Rounds]:
+    """The nests as bodies, those of a series with several rounds among themselves."""
+    fused: list[Rounds] = []
+    for once, alike in groupby(series, lambda each: each.rounds == 1):
+        if once:
+            fused += [(1, [body]) for body in fuse([nest for each in alike for nest in each.nests], readers, rows)]
+        else:
+            fused += [(rounds, fuse(nests, readers, rows, again=True)) for rounds, nests in alike]
+    return fused
+
+
+def fuse(nests: Sequence[Nest], readers: Sequence[Nest], rows: int, again: bool = False) -> list[Body]:
     """The nests as bodies: each in the first that has its loops and stands after what it reads.
 
     But what only calls of functions read is computed where they are: LLVM sees then what functions of one argument
-    have in common. No two nests have one place for their results; `readers` are all that may read these.
+    have in common. No two nests have one place for their results; `readers` are all that may read these. Where nests
+    are computed `again` and again, one may read what it or a later one computed the time before.
     """
     bodies: list[list[Nest]] = []
     for nest in nests:
@@ -40,7 +61,9 @@ def fuse(nests: Sequence[Nest], readers: Sequence[Nest], rows: int) -> list[Body
         else:
             home.append(nest)
     read = [(id(reader), _read(reader, rows)) for reader in readers]
-    reading = {id(nest): {reader for reader, spans in read if _any_meets(spans, _results(nest))} for nest in nests}
+    reading = {
+        id(nest): {reader for reader, spans in read if _any_meets(spans, _results(nest, rows))} for nest in nests
+    }
     for body in reversed(bodies):
         for nest in [nest for nest in reversed(body) if not calls([nest])]:
             its_readers = reading[id(nest)]
@@ -48,7 +71,11 @@ def fuse(nests: Sequence[Nest], readers: Sequence[Nest], rows: int) -> list[Body
             if users is not body and calls(users) and all(_fits(reader, nest, rows) for reader in users):
                 body.remove(nest)
                 users.insert(0, nest)
-    return [Body(body, [not reading[id(nest)] <= {*map(id, body)} for nest in body]) for body in bodies if body]
+    return [
+        Body(body, [not reading[id(nest)] <= {*map(id, body[k if again else 0 :])} for k, nest in enumerate(body, 1)])
+        for body in bodies
+        if body
+    ]
 
 
 def calls(nests: Sequence[Nest]) -> bool:
@@ -65,10 +92,10 @@ def _fits(nest: Nest, other: Nest, rows: int) -> bool:
             return False
     if [loop.rounds for loop in nest.loops] != [loop.rounds for loop in other.loops]:
         return False
-    if _any_meets(_terms(nest, rows), _results(other)):
+    if _any_meets(_terms(nest, rows), _results(other, rows)):
         return False
     return all(
-        not _meet(_span(nest, k), _results(other))
+        not _meet(_span(nest, k), _results(other, rows))
         or (nest.places[k], [loop.strides[k] for loop in nest.loops])
         == (other.places[0], [loop.strides[0] for loop in other.loops])
         for k in _operands(nest)
@@ -77,7 +104,7 @@ def _fits(nest: Nest, other: Nest, rows: int) -> bool:
 
 def _reads(nest: Nest, other: Nest, rows: int) -> bool:
     """Whether a nest may read results of the other."""
-    return _any_meets(_read(nest, rows), _results(other))
+    return _any_meets(_read(nest, rows), _results(other, rows))
 
 
 def _read(nest: Nest, rows: int) -> list[Span]:
@@ -104,8 +131,9 @@ def _terms(nest: Nest, rows: int) -> list[Span]:
     return spans
 
 
-def _results(nest: Nest) -> Span:
-    return (-1, -1) if nest.sink else _span(nest, 0)
+def _results(nest: Nest, rows: int) -> Span:
+    """The rows that it may write."""
+    return (-1, -1) if nest.sink else (0, rows) if nest.table else _span(nest, 0)
 
 
 def _span(nest: Nest, k: int) -> Span:

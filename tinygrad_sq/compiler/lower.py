@@ -25,7 +25,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from tinygrad_sq.compiler import vector_math
-from tinygrad_sq.compiler.fuse import Body, calls, fuse
+from tinygrad_sq.compiler.fuse import Body, Rounds, calls, fuse_series, single
 from tinygrad_sq.compiler.roll import ROW, Nest, Rolled, Segment
 from tinygrad_sq.compiler.tape import PRODUCTS, is_instruction
 
@@ -54,8 +54,8 @@ class Target(NamedTuple):
     libm: Libm
 
 
-# Of a loop: its variable, its level in the nest, and how many rounds it takes at once.
-Counter: TypeAlias = "tuple[str, int, int]"
+# Of a loop: its variable, and how many rounds it takes at once.
+Counter: TypeAlias = "tuple[str, int]"
 
 _PART = 64  # nests in a function
 _COLUMNS = 4  # rounds of an innermost loop that are worked on at once, if there are lines of them
@@ -242,9 +242,9 @@ class _Emitter:
         level = len(counters)
         if level < len(nest.loops) - 2:
             with self.loop(nest.loops[level].rounds) as (i, _, _):
-                self.body(body, (*counters, (i, level, 1)))
+                self.body(body, (*counters, (i, 1)))
             return
-        lines, columns = (1, 1, *(loop.rounds for loop in nest.loops))[-2:]
+        lines, columns = (1, 1, *(loop.rounds for loop in nest.loops[level:]))[-2:]
         sums = nest.sink and not self.per_sample
         together = self.sums if sums else 1 if calls(body.nests) else max(1, self.sums * self.lanes // self.stride)
         width = min(columns, _COLUMNS, together)
@@ -253,22 +253,23 @@ class _Emitter:
         for line, m, h in _parts(lines, height):
             for column, n, w in _parts(columns, width):
                 with self.loop(m) as (i, _, _), self.loop(n) as (j, _, _):
-                    moves = (*counters, (i, len(nest.loops) - 2, h), (j, len(nest.loops) - 1, w))
                     starts = [[(line + r, column + c) for c in range(w)] for r in range(h)]
-                    self.rounds(body, self.places(body, starts, moves))
+                    self.rounds(body, self.places(body, starts, (*counters, (i, h), (j, w))))
 
     def places(
         self, body: Body, starts: list[list[tuple[int, int]]], counters: tuple[Counter, ...]
     ) -> list[list[list[list[str]]]]:
         """Per nest, the places of the rounds numbered `starts` in the innermost loops, which the counters move on."""
         known: dict[tuple[int, ...], str] = {}
+        inner = len(counters) - 2
 
         def place(nest: Nest, k: int, at: tuple[int, int]) -> str:
-            strides = (0, 0, *(loop.strides[k] for loop in nest.loops))
+            strides = [loop.strides[k] for loop in nest.loops]
+            strides[inner:inner] = [0] * (len(counters) - len(strides))
             start = nest.places[k] + at[0] * strides[-2] + at[1] * strides[-1]
-            moves = tuple([strides[2 + level] * times for _, level, times in counters])
+            moves = tuple([stride * times for stride, (_, times) in zip(strides, counters)])
             if (start, *moves) not in known:
-                known[start, *moves] = self.affine(start, [(i, move) for (i, _, _), move in zip(counters, moves)])
+                known[start, *moves] = self.affine(start, [(i, move) for (i, _), move in zip(counters, moves)])
             return known[start, *moves]
 
         return [
@@ -408,14 +409,15 @@ class _Emitter:
     # --- the kernel ---
 
     def kernel(self, arguments: list[int]) -> str:
-        self.bodies(_single([nest for nest in self.program.nests if nest.uniform]))
+        self.bodies(single([series for series in self.program.series if series.nests[0].uniform]))
         samples = self.new("sub i64 %last, %first")
         blocks = self.new(f"udiv i64 {self.new(f'add i64 {samples}, {self.width - 1}')}, {self.width}")
         self.do(f"%padded = mul i64 {blocks}, {self.width}")
         final = self.new("sub i64 %last, 1")
-        varied = [nest for nest in self.program.nests if not nest.uniform]
-        sums = [nest for nest in varied if nest.sink and not self.per_sample]
-        computed = [nest for nest in varied if nest not in sums]
+        varied = [series for series in self.program.series if not series.nests[0].uniform]
+        sums = [series for series in varied if series.nests[0].sink and not self.per_sample]
+        computed = [series for series in varied if series not in sums]
+        readers = [nest for series in varied for nest in series.nests]
         groups = self.new(f"udiv i64 {self.new(f'add i64 {blocks}, {self.blocks - 1}')}, {self.blocks}")
         with self.loop(groups) as (group, _, _):
             done = self.new(f"mul i64 {group}, {self.blocks}")
@@ -425,10 +427,10 @@ class _Emitter:
                 self.do(f"%sample = mul i64 {self.new(f'add i64 {done}, {b}')}, {self.width}")
                 self.rows = self.at("%rows", self.new(f"mul i64 {b}, {self.program.rows * self.width}"))
                 self.load_block(arguments, self.new("add i64 %first, %sample"), final)
-                bodies = fuse(computed, varied, self.program.rows) if self.short else _single(computed)
+                bodies = fuse_series(computed, readers, self.program.rows) if self.short else single(computed)
                 self.bodies(bodies, "i64 %sample", "i64 %padded")
             self.rows = "%rows"
-            self.bodies(_single(sums), "i64 %count")
+            self.bodies(single(sums), "i64 %count")
         types = [*["ptr noalias"] * 5, "i64", "i64", self.real]
         names = ("inputs", "order", "scalars", "rows", "outputs", "first", "last", "weight")
         self.define("define internal void @kernel", [f"{kind} %{name}" for kind, name in zip(types, names)])
@@ -455,20 +457,21 @@ class _Emitter:
         self.functions += [f"{head}({', '.join(parameters)}) {attributes}{{", "entry:", *self.lines, "  ret void", "}"]
         self.lines = []
 
-    def bodies(self, bodies: list[Body], *known: str) -> None:
+    def bodies(self, bodies: list[Rounds], *known: str) -> None:
         """The nests one after the other, in terms of the numbers `known`; many of them in functions of their own, since
         LLVM's time on one function grows faster than the function."""
         if len(bodies) <= _PART:
-            for body in bodies:
-                self.body(body)
+            for rounds, inner in bodies:
+                with self.loop(rounds) as (i, _, _):
+                    for body in inner:
+                        self.body(body, ((i, 1),) if rounds > 1 else ())
             return
         caller, label, rows = self.lines, self.label, self.rows
         numbers = ["i64 %sample", "i64 %padded", "i64 %count"]
         parameters = ["ptr noalias %scalars", "ptr noalias %rows", "ptr noalias %outputs", *numbers]
         for start in range(0, len(bodies), _PART):
             self.lines, self.label, self.rows = [], "entry", "%rows"
-            for body in bodies[start : start + _PART]:
-                self.body(body)
+            self.bodies(bodies[start : start + _PART])
             name = f"part{len(self.functions)}"
             self.define(f"define internal void @{name}", parameters, "noinline ")
             given = ["ptr %scalars", f"ptr {rows}", "ptr %outputs"]
@@ -521,10 +524,6 @@ class _Emitter:
         self.declared.add(f"declare {kind} @{name}(<{n} x ptr>, i32, <{n} x i1>, {kind})")
         mask = f"<{n} x i1> <{', '.join(['i1 true'] * n)}>"
         return self.new(f"call {kind} @{name}(<{n} x ptr> {addresses}, i32 8, {mask}, {kind} poison)")
-
-
-def _single(nests: list[Nest]) -> list[Body]:
-    return [Body([nest], [True]) for nest in nests]
 
 
 def _parts(rounds: int, size: int) -> list[tuple[int, int, int]]:

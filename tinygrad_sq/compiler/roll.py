@@ -1,15 +1,19 @@
 """Roll: find the loops again in a tape of scalar instructions.
 
-Instructions of one kind and depth form a group, whose results get consecutive places. Each is then a vector of places
-(result, operands), and a run of vectors with constant differences is a loop; a run of loops with constant differences
-is a loop around a loop, and so on until nothing changes. A group without such a pattern is a loop over a table.
+Instructions of one kind and depth form a group, whose results get consecutive places. Depth counts the sums of several
+products on the way there, then what stands behind the last of them: so the steps of a recurrence do not overlap. Each
+instruction is then a vector of places (result, operands), and a run of vectors with constant differences is a loop; a
+run of loops with constant differences is a loop around a loop, and so on until nothing changes. A group without such a
+pattern is a loop over a table. Where groups return with constant differences, that is a loop around them all: over the
+steps of a recurrence, or layers of one width.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from operator import sub
+from operator import itemgetter, sub
 from typing import NamedTuple, TypeAlias
 
 from tinygrad_sq.compiler.tape import INPUT, PARAMETER, PRODUCTS, Operand, Tape
@@ -66,6 +70,20 @@ class Nest(NamedTuple):
     loops: tuple[Loop, ...]
     table: bool
 
+    @property
+    def all_spaces(self) -> list[str]:
+        """Of each of its places."""
+        result = SCALAR if self.uniform else ROW
+        return [result, *self.spaces, *[space for segment in self.segments for space in segment.spaces]]
+
+
+class Series(NamedTuple):
+    """Nests that are computed one after the other, and all of them `rounds` times: a round may read what those before
+    it computed. With more than one round, this loop is the first of each nest's own."""
+
+    rounds: int
+    nests: list[Nest]
+
 
 # Of an operand: its space, its place, and what its name begins with.
 _Found: TypeAlias = "tuple[str, int, str]"
@@ -75,15 +93,16 @@ _Kind: TypeAlias = "tuple[str, tuple[str, ...], tuple[Segment, ...], bool]"
 
 
 class Rolled(NamedTuple):
-    """The program: its nests in order, and the storage they use.
+    """The program: its series of nests in order, and the storage they use.
 
     rows      places of rows: the inputs, then the results
     scalars   places of scalars: the parameters, then constants, then uniform results
     outputs   their names
     labels    the names of places; results without one are t1[0], t1[1], ..., t2[0], ... by group
+    unnamed   t1, t2, ...
     """
 
-    nests: list[Nest]
+    series: list[Series]
     rows: int
     scalars: int
     inputs: int
@@ -92,6 +111,11 @@ class Rolled(NamedTuple):
     table: list[int]
     outputs: list[str]
     labels: dict[Place, str]
+    unnamed: set[str]
+
+    @property
+    def nests(self) -> list[Nest]:
+        return [nest for series in self.series for nest in series.nests]
 
 
 # A loop is worth its overhead from this many runs of one group on; beyond, the places go to a table.
@@ -100,6 +124,9 @@ _MOST_SEGMENTS = 4
 # Of instructions of one depth; if they are in more groups, their sums of products are told apart by number of terms
 # alone, and are loops over tables.
 _MOST_GROUPS = 32
+# A series is worth its own line from so many rounds on, and is looked for up to so many nests a round.
+_FEWEST_ROUNDS = 4
+_LONGEST_ROUND = 64
 
 
 def roll(tape: Tape, inputs: int, parameters: int, outputs: list[str]) -> Rolled:
@@ -117,25 +144,26 @@ class _Roller:
         self.constants: list[float] = []
         self.table: list[int] = []
         self.labels: dict[Place, str] = {}
-        self.groups = 0  # that have no names of their own
+        self.unnamed: set[str] = set()
 
     def rolled(self) -> Rolled:
         tape = self.tape
-        depth: dict[int, int] = {}
+        depth: dict[int, tuple[int, int]] = {}
         used: set[int] = set()
         varies: set[int] = set()
-        levels: dict[tuple[bool, int], list[int]] = {}
+        levels: dict[tuple[bool, tuple[int, int]], list[int]] = {}
         for i in tape.live:
             native, operands, label = tape.instructions[i]
             if native in (INPUT, PARAMETER):
-                depth[i] = 0
+                depth[i] = 0, 0
                 self._settle(i, ROW if native == INPUT else SCALAR, int(operands[0]), label)
                 if native == INPUT:
                     varies.add(i)
                 continue
             refers = tape.refers[i]
             used.update(refers)
-            depth[i] = 1 + max(map(depth.__getitem__, refers))
+            sums, others = max(map(depth.__getitem__, refers))
+            depth[i] = (sums + 1, 0) if native == PRODUCTS and len(operands) > 3 else (sums, others + 1)
             if not varies.isdisjoint(refers):
                 varies.add(i)
             levels.setdefault((i in varies, depth[i]), []).append(i)
@@ -149,7 +177,7 @@ class _Roller:
         copies: list[tuple[int, Operand]] = []
         times = Counter(root for root in tape.roots if type(root) is int)
         for k, root in enumerate(tape.roots):
-            if type(root) is int and root in varies and root not in used and times[root] == 1 and depth[root]:
+            if type(root) is int and root in varies and root not in used and times[root] == 1 and depth[root] > (0, 0):
                 sinks[root] = k
             else:
                 copies.append((k, root))
@@ -173,7 +201,28 @@ class _Roller:
             if vectors:
                 nests += self._nests(("copy", (space,), (), True), False, vectors)
         sizes = self.rows, self.scalars, self.inputs, self.parameters
-        return Rolled(nests, *sizes, self.constants, self.table, self.outputs, self.labels)
+        series = self._all_series(nests)
+        return Rolled(series, *sizes, self.constants, self.table, self.outputs, self.labels, self.unnamed)
+
+    def _all_series(self, nests: Sequence[Nest]) -> list[Series]:
+        """Outputs and what they are computed from apart, since nothing waits for outputs: series of them stand where
+        their last nest stood, others where their first did."""
+        placed: list[tuple[int, Series]] = []
+        for sink in (False, True):
+            numbers = [k for k, nest in enumerate(nests) if nest.sink == sink]
+            start = 0
+            for series in _series([(nests[k], self._names(nests[k])) for k in numbers]):
+                end = start + len(series.nests) * series.rounds
+                placed.append((numbers[end - 1 if sink else start], series))
+                start = end
+        return [series for _, series in sorted(placed, key=itemgetter(0))]
+
+    def _names(self, nest: Nest) -> tuple[str, ...]:
+        """Of its places in the first round, but for the numbers: alike for W1[0,0] and W2[3,4]."""
+        labels = [self.labels.get(at, "") for at in zip(nest.all_spaces, nest.places)]
+        if nest.sink and not nest.table:
+            labels[0] = self.outputs[nest.places[0]]
+        return tuple([re.sub(r"\d+", "", label) for label in labels])
 
     def _remember(self, operands: Iterable[Operand]) -> None:
         for x in operands:
@@ -189,8 +238,9 @@ class _Roller:
         """Places for the results of a group, with the names of its values, or a letter of its own."""
         names = [self.tape.instructions[i].label for i in group]
         if not all(names):
-            self.groups += 1
-            names = [f"t{self.groups}[{k}]" for k in range(len(group))]
+            name = f"t{len(self.unnamed) + 1}"
+            self.unnamed.add(name)
+            names = [f"{name}[{k}]" for k in range(len(group))]
         space, start = (ROW, self.rows) if varied else (SCALAR, self.scalars)
         places = range(start, start + len(group))
         for i, place, name in zip(group, places, names):
@@ -280,6 +330,48 @@ def _groups(described: Sequence[_Described]) -> dict[tuple[_Kind, object], list[
         for i, kind, _, places in described:
             groups.setdefault((kind, ()), []).append((i, places))
     return groups
+
+
+def _series(named: Sequence[tuple[Nest, tuple[str, ...]]]) -> list[Series]:
+    """The nests in order: rounds that are alike, names too, whose places move by the same strides; the others one by
+    one."""
+    nests = [nest for nest, _ in named]
+    kinds: dict[object, int] = {}
+    kind = [
+        kinds.setdefault(k if nest.table else (nest._replace(places=()), names), k)
+        for k, (nest, names) in enumerate(named)
+    ]
+    found: list[Series] = []
+    k = 0
+    while k < len(nests):
+        best = Series(1, [nests[k]])
+        for n in range(1, min(_LONGEST_ROUND, (len(nests) - k) // _FEWEST_ROUNDS) + 1):
+            if kind[k] == kind[k + n] == kind[k + 2 * n] == kind[k + 3 * n]:
+                rounds, moves = _rounds(nests, kind, k, n)
+                if rounds >= _FEWEST_ROUNDS and rounds * n > best.rounds * len(best.nests):
+                    loops = [Loop(rounds, move) for move in moves]
+                    best = Series(
+                        rounds, [nest._replace(loops=(loop, *nest.loops)) for loop, nest in zip(loops, nests[k:])]
+                    )
+                    if 2 * rounds * n > len(nests) - k:
+                        break
+        found.append(best)
+        k += best.rounds * len(best.nests)
+    return found
+
+
+def _rounds(nests: Sequence[Nest], kind: Sequence[int], k: int, n: int) -> tuple[int, list[Vector]]:
+    """How many rounds of n nests begin with nest k, and by how much their places move from one to the next."""
+    rounds = 1
+    moves: list[Vector] = []
+    while kind[k + rounds * n : k + (rounds + 1) * n] == kind[k : k + n]:
+        end = k + rounds * n
+        pairs = zip(nests[end : end + n], nests[end - n : end])
+        now = [tuple(map(sub, nest.places, before.places)) for nest, before in pairs]
+        if moves and now != moves:
+            break
+        rounds, moves = rounds + 1, now
+    return rounds, moves
 
 
 def _stem(label: str) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import product
 
-from tinygrad_sq.compiler.roll import ROW, SCALAR, Nest, Rolled
+from tinygrad_sq.compiler.roll import SCALAR, Nest, Place, Rolled
 from tinygrad_sq.compiler.tape import PRODUCTS
 
-_COUNTERS = "ijklmnopqrstuvw"
+_COUNTERS = "ijklmnopqrtuvw"
+_OUTER = "s"  # of a series
 
 # How LLVM's instructions are written on paper; what is not here is a function and written as one.
 _WRITTEN = {
@@ -23,7 +25,7 @@ _WRITTEN = {
     "copy": "{0}",
 }
 
-_Terms = Sequence[tuple[str, int]]  # (counter, stride) of each loop around
+_Terms = Sequence[tuple[str, int, int]]  # (counter, stride, rounds) of each loop around
 
 
 def to_text(program: Rolled, per_sample: bool = False) -> str:
@@ -31,25 +33,35 @@ def to_text(program: Rolled, per_sample: bool = False) -> str:
 
     δ2[i] stands for ∂J/∂z2[i], and `sum` for the sum over the samples; there is none where results are `per_sample`.
     """
-    return "\n".join(_line(program, nest, per_sample) for nest in program.nests)
+    program = program._replace(labels=_labels(program))
+    lines = []
+    for rounds, nests in program.series:
+        outer = _OUTER if rounds > 1 else ""
+        if outer:
+            lines.append(f"for {outer} < {rounds}:")
+        lines += [f"{'  ' * len(outer)}{_line(program, nest, per_sample, outer)}" for nest in nests]
+    return "\n".join(lines)
 
 
-def _line(program: Rolled, nest: Nest, per_sample: bool) -> str:
-    counters = _COUNTERS[: len(nest.loops)]
-    head = ", ".join(f"{i} < {loop.rounds}" for i, loop in zip(counters, nest.loops))
+def _line(program: Rolled, nest: Nest, per_sample: bool, outer: str) -> str:
+    """`outer` is the counter of the loop that it shares with others."""
+    inner = len(nest.loops) - len(outer)
+    counters = outer + _COUNTERS[:inner]
+    head = ", ".join(f"{i} < {loop.rounds}" for i, loop in [*zip(counters, nest.loops)][len(outer) :])
     if nest.table:
         count = len(nest.spaces) + 2 * len(nest.segments)
         operands = [f"place[{i}]" for i in range(1, count + 1)]
         result = "place[0]"
     else:
-        terms = [[(i, loop.strides[k]) for i, loop in zip(counters, nest.loops)] for k in range(len(nest.places))]
-        result = _output(program, nest.places[0], terms[0]) if nest.sink else ""
-        if not nest.sink:
-            result = _name(program, SCALAR if nest.uniform else ROW, nest.places[0], terms[0])
-        spaces = [*nest.spaces, *(space for segment in nest.segments for space in segment.spaces)]
-        operands = [_name(program, s, p, t) for s, p, t in zip(spaces, nest.places[1:], terms[1:])]
+        terms = [
+            [(i, loop.strides[k], loop.rounds) for i, loop in zip(counters, nest.loops)]
+            for k in range(len(nest.places))
+        ]
+        result, *operands = [_name(program, s, p, t) for s, p, t in zip(nest.all_spaces, nest.places, terms)]
+        if nest.sink:
+            result = _pattern(lambda move: program.outputs[nest.places[0] + move], terms[0])
         if nest.native == PRODUCTS:
-            operands = [operands[0], *_products(program, nest, terms, _COUNTERS[len(nest.loops)])]
+            operands = [operands[0], *_products(program, nest, terms, _COUNTERS[inner])]
     if nest.native == PRODUCTS:
         bias, *sums = operands
         formula = " + ".join(([] if bias == "0" else [bias]) + sums)
@@ -67,7 +79,12 @@ def _products(program: Rolled, nest: Nest, terms: Sequence[_Terms], counter: str
     for k, segment in enumerate(nest.segments):
         at = len(nest.spaces) + 1 + 2 * k
         factors = [
-            _name(program, space, nest.places[at + side], [*terms[at + side], (counter, segment.strides[side])])
+            _name(
+                program,
+                space,
+                nest.places[at + side],
+                [*terms[at + side], (counter, segment.strides[side], segment.terms)],
+            )
             if not segment.table
             else f"place[{counter}]"
             for side, space in enumerate(segment.spaces)
@@ -79,35 +96,102 @@ def _products(program: Rolled, nest: Nest, terms: Sequence[_Terms], counter: str
 
 def _name(program: Rolled, space: str, place: int, terms: _Terms) -> str:
     constant = place - program.parameters
-    if space == SCALAR and 0 <= constant < len(program.constants) and not any(stride for _, stride in terms):
+    if space == SCALAR and 0 <= constant < len(program.constants) and not any(stride for _, stride, _ in terms):
         return f"{program.constants[constant]:g}"
-    return _pattern([program.labels.get((space, place + s), "") for s in (0, *(s for _, s in terms))], terms)
+    return _pattern(lambda move: program.labels.get((space, place + move), ""), terms)
 
 
-def _output(program: Rolled, place: int, terms: _Terms) -> str:
-    return _pattern([program.outputs[place + s] for s in (0, *(s for _, s in terms))], terms)
+def _labels(program: Rolled) -> dict[Place, str]:
+    """The names of places. Unnamed results of a series have their round as an index: t5[2,0] in place of t13[0].
 
-
-_INDEXED = re.compile(r"(.*)\[([\d,]+)\]")
-
-
-def _pattern(labels: Sequence[str], terms: _Terms) -> str:
-    """The name with its indices as functions of the counters: from that of the first round, and of one step along each.
-
-    W1[0,0], with W1[1,0] a step along i and W1[0,1] a step along j, is W1[i,j].
+    So do those that its first round reads where later rounds read these, and those of one more such nest behind it.
     """
-    first, *steps = [_INDEXED.fullmatch(re.sub(r"∂J/∂z(\d+)", r"δ\1", label)) for label in labels]
-    if first is None:
-        return labels[0] or "?"
-    start = [int(n) for n in first[2].split(",")]
-    indices = [[str(n)] if n else [] for n in start]
-    for step, (counter, stride) in zip(steps, terms):
-        if stride == 0:
+    labels = dict(program.labels)
+
+    def index(at: Place) -> str:
+        """What follows the bracket in the name of something unnamed."""
+        name, _, index = labels.get(at, "").partition("[")
+        return index if name in program.unnamed else ""
+
+    single = {nest for rounds, nests in program.series for nest in nests if rounds == 1}
+    before = {at for nest in single for at in _results(nest, program.table)}
+    for rounds, nests in program.series:
+        if rounds == 1:
             continue
-        if step is None or step[1] != first[1]:
-            return f"{labels[0]} and on"
-        for index, before, after in zip(indices, start, step[2].split(",")):
-            change = int(after) - before
+        read = {
+            (space, place, move)
+            for nest in nests
+            for space, place, move in zip(nest.all_spaces[1:], nest.places[1:], nest.loops[0].strides[1:])
+        }
+        for nest in nests:
+            moves, inner = nest.loops[0].strides, nest.loops[1:]
+            results = _results(nest._replace(loops=inner), program.table)
+            indices = [index(at) for at in results]
+            if nest.sink or "" in indices:
+                continue
+            earlier = [(space, place - moves[0]) for space, place in results]
+            ahead = (*earlier[0], moves[0]) in read and [index(at) for at in earlier if at in before] == indices
+            again = nest._replace(places=tuple(p + rounds * m for p, m in zip(nest.places, moves)), loops=inner)
+            name, _, _ = labels[results[0]].partition("[")
+            for k in range(-ahead, rounds + (again in single)):
+                for (space, place), rest in zip(results, indices):
+                    labels[space, place + k * moves[0]] = f"{name}[{k + ahead},{rest}"
+    numbers: dict[str, int] = {}  # t1, t2, ... in the order in which they are computed
+    for at in [at for nest in program.nests for at in _results(nest, program.table)]:
+        name, _, rest = labels[at].partition("[")
+        if name in program.unnamed:
+            labels[at] = f"t{numbers.setdefault(name, len(numbers) + 1)}[{rest}"
+    return labels
+
+
+def _results(nest: Nest, table: Sequence[int]) -> list[Place]:
+    """Where its results are, in the order of its rounds."""
+    if nest.sink:
+        return []
+    moves = product(*[[k * loop.strides[0] for k in range(loop.rounds)] for loop in nest.loops])
+    places = [nest.places[0] + sum(move) for move in moves]
+    return [(nest.all_spaces[0], table[place] if nest.table else place) for place in places]
+
+
+_NUMBERS = re.compile(r"(\d+)")
+
+
+def _pattern(label: Callable[[int], str], terms: _Terms) -> str:
+    """The name with its numbers as functions of the counters, where `label` tells it so many places from the first one.
+
+    W1[0,0] is W1[i,j] with W1[1,0] a step along i and W1[0,1] a step along j; W{s+1}[0,0] with W2[0,0] one along s.
+    """
+
+    def split(move: int) -> list[str]:
+        return _NUMBERS.split(re.sub(r"∂J/∂z(\d+)", r"δ\1", label(move)))
+
+    first = split(0)
+    if not any(first):
+        return "?"
+    start = [int(n) for n in first[1::2]]
+    moves: list[list[tuple[int, str]]] = [[] for _ in start]
+    for counter, stride, rounds in terms:
+        if stride == 0 or rounds == 1:
+            continue
+        names = [split(k * stride) for k in range(1, rounds)]
+        changes = [int(n) - m for n, m in zip(names[0][1::2], start)]
+        for k, name in enumerate(names, 1):
+            if name[::2] != first[::2] or [int(n) for n in name[1::2]] != [m + k * c for m, c in zip(start, changes)]:
+                return f"{label(0)} and on"
+        for move, change in zip(moves, changes):
             if change:
-                index.insert(0, counter if change == 1 else f"{change}{counter}")
-    return f"{first[1]}[{','.join('+'.join(index) or '0' for index in indices)}]"
+                move.append((change, counter))
+    result = first[0]
+    for n, move, text in zip(start, moves, first[2::2]):
+        number = _sum(n, move)
+        result += (f"{{{number}}}" if move and "[" not in result else number) + text
+    return result
+
+
+def _sum(start: int, moves: Sequence[tuple[int, str]]) -> str:
+    """s+1 for 1 and (1, "s"), 3-2s for 3 and (-2, "s")."""
+    terms = [(n > 0, f"{abs(n) if abs(n) > 1 else ''}{counter}") for n, counter in moves]
+    if start or not moves:
+        terms.append((True, str(start)))
+    terms.sort(key=lambda term: not term[0])
+    return "".join(f"{'+' if positive else '-'}{text}" for positive, text in terms).removeprefix("+")
