@@ -101,19 +101,28 @@ end:
         native.run(data.ctypes.data)
         return len(chains) * lanes * 2 * rounds / (time.process_time() - start)
 
-    def compile_time(self, nodes: int, rolls: bool) -> dict[str, float]:
+    def compile_time(self, nodes: int, kind: str) -> dict[str, float]:
         """Seconds from a function to its first mean and gradient, and the nodes of the graph of both."""
         import random
 
-        from tinygrad_sq import Value, tanh
+        from tinygrad_sq import Value, dot, tanh
 
         draw = random.Random(0)
-        if rolls:
+        if kind == "net":
             model = self.nn.MLP(64, [max(1, nodes // 154), 10], activation="relu", seed=0)
-            parameters = model.parameters()
+            parameters: list[Any] = list(model.parameters())
 
             def f(x: Any) -> Any:
                 return self.losses.half_squared_error(model(x), [0.0] * 10)
+        elif kind == "recurrence":
+            W = [[Value(draw.uniform(-0.1, 0.1)) for _ in range(16)] for _ in range(16)]
+            parameters = [w for row in W for w in row]
+
+            def f(x: Any) -> Any:
+                h = x[:16]
+                for _ in range(nodes // 96):
+                    h = [tanh(dot(row, h)) for row in W]
+                return sum(h)
         else:
             parameters = [Value(draw.random()) for _ in range(64)]
 

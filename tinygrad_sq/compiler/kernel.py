@@ -160,6 +160,8 @@ class Kernel:
         lanes = min(width, machine().register // dtype.itemsize)
         if long:
             width = lanes
+        while width > lanes and self.rolled.rows * width * dtype.itemsize > _ROOM:
+            width //= 2
         real = "double" if dtype == np.float64 else "float"
         widths = [int(np.prod(shape)) for shape in batch.shapes]
         blocks = max(1, _ROOM // (self.rolled.rows * width * dtype.itemsize)) if mode is not Mode.EACH else 1

@@ -88,6 +88,9 @@ class Series(NamedTuple):
 # Of an operand: its space, its place, and what its name begins with.
 _Found: TypeAlias = "tuple[str, int, str]"
 
+# Of a term of a sum of products: spaces, places and names of its two factors (none for a name from here).
+_Pair: TypeAlias = "tuple[tuple[str, str], tuple[int, int], tuple[str, ...]]"
+
 # What instructions in one loop have in common: the first columns of `Nest`, native to sink.
 _Kind: TypeAlias = "tuple[str, tuple[str, ...], tuple[Segment, ...], bool]"
 
@@ -169,9 +172,6 @@ class _Roller:
             levels.setdefault((i in varies, depth[i]), []).append(i)
             self._remember(operands)
         self._remember(tape.roots)
-        self.rows = self.inputs
-        self.scalars = self.parameters + len(self.constants)
-
         # An output that nothing else uses leaves as it is computed; the others are copied out in the end.
         sinks: dict[int, int] = {}
         copies: list[tuple[int, Operand]] = []
@@ -181,6 +181,14 @@ class _Roller:
                 sinks[root] = k
             else:
                 copies.append((k, root))
+
+        counts = Counter({True: self.inputs - len(sinks), False: self.parameters + len(self.constants)})
+        for (varied, _), level in levels.items():
+            counts[varied] += len(level)
+        self.free = {
+            ROW: range(self.inputs, counts[True]),
+            SCALAR: range(self.parameters + len(self.constants), counts[False]),
+        }
 
         nests: list[Nest] = []
         for (varied, _), level in sorted(levels.items()):
@@ -200,7 +208,7 @@ class _Roller:
             vectors = [(k, place) for k, (s, place, _) in roots if s == space]
             if vectors:
                 nests += self._nests(("copy", (space,), (), True), False, vectors)
-        sizes = self.rows, self.scalars, self.inputs, self.parameters
+        sizes = counts[True], counts[False], self.inputs, self.parameters
         series = self._all_series(nests)
         return Rolled(series, *sizes, self.constants, self.table, self.outputs, self.labels, self.unnamed)
 
@@ -241,14 +249,14 @@ class _Roller:
             name = f"t{len(self.unnamed) + 1}"
             self.unnamed.add(name)
             names = [f"{name}[{k}]" for k in range(len(group))]
-        space, start = (ROW, self.rows) if varied else (SCALAR, self.scalars)
-        places = range(start, start + len(group))
+        space = ROW if varied else SCALAR
+        n, free = len(group), self.free[space]
+        if n > 1:
+            places, self.free[space] = free[:n], free[n:]
+        else:  # from the other end: J alone must not stand between steps that would be as far apart as the others
+            places, self.free[space] = free[-1:], free[:-1]
         for i, place, name in zip(group, places, names):
             self._settle(i, space, place, name)
-        if varied:
-            self.rows = places.stop
-        else:
-            self.scalars = places.stop
         return places
 
     def _describe(self, i: int, output: int | None, most: int) -> tuple[_Kind, tuple[str, ...], Vector]:
@@ -263,40 +271,25 @@ class _Roller:
             spaces, places, stems = zip(*found)
             return (native, spaces, (), output is not None), (name, *stems), places
         *factors, (space, bias, stem) = found
-        pairs: dict[tuple[str, ...], list[tuple[tuple[str, str], tuple[int, int]]]] = {}
+        pairs: dict[tuple[str, ...], list[_Pair]] = {}
         for w, x in zip(factors[::2], factors[1::2]):
             if w[0] == ROW and x[0] == SCALAR:
                 w, x = x, w
-            pair = (w[0], x[0]), (w[1], x[1])
-            pairs.setdefault((*pair[0], w[2], x[2]), []).append(pair)
+            given = tuple(["" if stem in self.unnamed else stem for stem in (w[2], x[2])])
+            pairs.setdefault((w[0], x[0], w[2], x[2]), []).append(((w[0], x[0]), (w[1], x[1]), given))
         segments, starts = self._segments([pair for alike in pairs.values() for pair in alike], most)
         kind = native, (space,), tuple(segments), output is not None
         return kind, (name, stem, *(s for key in pairs for s in key)), (bias, *starts)
 
-    def _segments(
-        self, pairs: Sequence[tuple[tuple[str, str], tuple[int, int]]], most: int
-    ) -> tuple[list[Segment], list[int]]:
-        segments: list[Segment] = []
-        starts: list[int] = []
-        k = 0
-        while k < len(pairs):
-            spaces, (w, x) = pairs[k]
-            end = k + 1
-            strides = (0, 0)
-            if end < len(pairs) and pairs[end][0] == spaces:
-                strides = pairs[end][1][0] - w, pairs[end][1][1] - x
-                while end < len(pairs) and pairs[end] == (
-                    spaces, (w + (end - k) * strides[0], x + (end - k) * strides[1])
-                ):  # fmt: skip
-                    end += 1
-            segments.append(Segment(end - k, spaces, strides))
-            starts += [w, x]
-            k = end
-        if len(segments) <= most:
-            return segments, starts
+    def _segments(self, pairs: Sequence[_Pair], most: int) -> tuple[list[Segment], list[int]]:
+        """Arrays apart, if that makes no more than `most` segments."""
+        for named in (True, False):
+            segments, starts = _runs(pairs, named)
+            if len(segments) <= most:
+                return segments, starts
         segments, starts = [], []
-        for spaces in sorted({spaces for spaces, _ in pairs}):
-            chosen = [places for s, places in pairs if s == spaces]
+        for spaces in sorted({spaces for spaces, *_ in pairs}):
+            chosen = [places for s, places, _ in pairs if s == spaces]
             if len(chosen) == 1:
                 segments.append(Segment(1, spaces, (0, 0)))
                 starts += chosen[0]
@@ -314,6 +307,28 @@ class _Roller:
         self.table += [place for vector in vectors for place in vector]
         loop = Loop(len(vectors), (len(vectors[0]),))
         return [Nest(*kind, uniform, (start,), (loop,), True)]
+
+
+def _runs(pairs: Sequence[_Pair], named: bool) -> tuple[list[Segment], list[int]]:
+    """Runs of pairs with constant differences, and where they start; `named`: of arrays with one name."""
+    segments: list[Segment] = []
+    starts: list[int] = []
+    k = 0
+    while k < len(pairs):
+        spaces, (w, x), names = pairs[k]
+        strides = (0, 0)
+        end = k + 1
+        while end < len(pairs) and pairs[end][0] == spaces and (pairs[end][2] == names or not named):
+            next_w, next_x = pairs[end][1]
+            if end == k + 1:
+                strides = next_w - w, next_x - x
+            elif (next_w, next_x) != (w + (end - k) * strides[0], x + (end - k) * strides[1]):
+                break
+            end += 1
+        segments.append(Segment(end - k, spaces, strides))
+        starts += [w, x]
+        k = end
+    return segments, starts
 
 
 _Described: TypeAlias = "tuple[int, _Kind, tuple[str, ...], Vector]"
