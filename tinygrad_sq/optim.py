@@ -115,15 +115,15 @@ class Adam(Optimizer):
 
     def settings(self) -> tuple[float, ...]:
         self.t += 1
-        beta1, beta2 = self.betas
-        return self.lr, beta1, beta2, 1.0 - beta1**self.t, 1.0 - beta2**self.t, self.eps
+        beta1, beta2 = self.betas  # the corrections for t are reciprocals: a product is faster than a quotient
+        return self.lr, beta1, beta2, 1.0 / (1.0 - beta1**self.t), 1.0 / (1.0 - beta2**self.t), self.eps
 
     def rule(self, settings: Sequence[Any], p: Any, g: Any, *remembered: Any) -> tuple[Any, ...]:
-        lr, beta1, beta2, c1, c2, eps = settings
+        lr, beta1, beta2, to_m_hat, to_v_hat, eps = settings
         m, v = remembered
         m = beta1 * m + (1.0 - beta1) * g
         v = beta2 * v + (1.0 - beta2) * g * g
-        return p - lr * (m / c1) / (sqrt(v / c2) + eps), m, v
+        return p - lr * (to_m_hat * m) / (sqrt(to_v_hat * v) + eps), m, v
 
 
 class AdamW(Adam):

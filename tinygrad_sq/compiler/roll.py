@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 from operator import itemgetter, sub
 from typing import NamedTuple, TypeAlias
 
@@ -88,8 +89,8 @@ class Series(NamedTuple):
 # Of an operand: its space, its place, and what its name begins with.
 _Found: TypeAlias = "tuple[str, int, str]"
 
-# Of a term of a sum of products: spaces, places and names of its two factors (none for a name from here).
-_Pair: TypeAlias = "tuple[tuple[str, str], tuple[int, int], tuple[str, ...]]"
+# Of the two factors of a term: their spaces, and what each one's name begins with.
+_Names: TypeAlias = "tuple[tuple[str, str], str, str]"
 
 # What instructions in one loop have in common: the first columns of `Nest`, native to sink.
 _Kind: TypeAlias = "tuple[str, tuple[str, ...], tuple[Segment, ...], bool]"
@@ -170,7 +171,8 @@ class _Roller:
             if not varies.isdisjoint(refers):
                 varies.add(i)
             levels.setdefault((i in varies, depth[i]), []).append(i)
-            self._remember(operands)
+            if len(refers) < len(operands):
+                self._remember(operands)
         self._remember(tape.roots)
         # An output that nothing else uses leaves as it is computed; the others are copied out in the end.
         sinks: dict[int, int] = {}
@@ -271,32 +273,45 @@ class _Roller:
             spaces, places, stems = zip(*found)
             return (native, spaces, (), output is not None), (name, *stems), places
         *factors, (space, bias, stem) = found
-        pairs: dict[tuple[str, ...], list[_Pair]] = {}
+        arrays: dict[_Names, list[tuple[int, int]]] = {}
         for w, x in zip(factors[::2], factors[1::2]):
             if w[0] == ROW and x[0] == SCALAR:
                 w, x = x, w
-            given = tuple(["" if stem in self.unnamed else stem for stem in (w[2], x[2])])
-            pairs.setdefault((w[0], x[0], w[2], x[2]), []).append(((w[0], x[0]), (w[1], x[1]), given))
-        segments, starts = self._segments([pair for alike in pairs.values() for pair in alike], most)
+            arrays.setdefault(((w[0], x[0]), w[2], x[2]), []).append((w[1], x[1]))
+        segments, starts = self._segments(arrays, most)
         kind = native, (space,), tuple(segments), output is not None
-        return kind, (name, stem, *(s for key in pairs for s in key)), (bias, *starts)
+        return kind, (name, stem, *(s for _, *stems in arrays for s in stems)), (bias, *starts)
 
-    def _segments(self, pairs: Sequence[_Pair], most: int) -> tuple[list[Segment], list[int]]:
-        """Arrays apart, if that makes no more than `most` segments."""
-        for named in (True, False):
-            segments, starts = _runs(pairs, named)
+    def _segments(self, arrays: dict[_Names, list[tuple[int, int]]], most: int) -> tuple[list[Segment], list[int]]:
+        """Runs of terms with constant differences, and where they start: within arrays, those without a name as one. If
+        that makes more than `most`, across arrays."""
+
+        def named(names: _Names) -> _Names:
+            spaces, *stems = names
+            w, x = ["" if stem in self.unnamed else stem for stem in stems]
+            return spaces, w, x
+
+        ways: tuple[Callable[[_Names], object], ...] = named, itemgetter(0)
+        for alike in ways:
+            segments: list[Segment] = []
+            starts: list[int] = []
+            for _, group in groupby(arrays, alike):
+                names = list(group)
+                for terms, strides, start in _runs([pair for each in names for pair in arrays[each]]):
+                    segments.append(Segment(terms, names[0][0], strides))
+                    starts += start
             if len(segments) <= most:
                 return segments, starts
         segments, starts = [], []
-        for spaces in sorted({spaces for spaces, *_ in pairs}):
-            chosen = [places for s, places, _ in pairs if s == spaces]
+        for spaces in sorted({spaces for spaces, *_ in arrays}):
+            chosen = [pair for names, pairs in arrays.items() if names[0] == spaces for pair in pairs]
             if len(chosen) == 1:
                 segments.append(Segment(1, spaces, (0, 0)))
                 starts += chosen[0]
             else:
                 segments.append(Segment(len(chosen), spaces, (0, 0), table=True))
                 starts += [len(self.table), 0]
-                self.table += [p for places in chosen for p in places]
+                self.table += [place for pair in chosen for place in pair]
         return segments, starts
 
     def _nests(self, kind: _Kind, uniform: bool, vectors: Sequence[Vector]) -> list[Nest]:
@@ -309,26 +324,19 @@ class _Roller:
         return [Nest(*kind, uniform, (start,), (loop,), True)]
 
 
-def _runs(pairs: Sequence[_Pair], named: bool) -> tuple[list[Segment], list[int]]:
-    """Runs of pairs with constant differences, and where they start; `named`: of arrays with one name."""
-    segments: list[Segment] = []
-    starts: list[int] = []
+def _runs(pairs: Sequence[tuple[int, int]]) -> Iterator[tuple[int, tuple[int, int], tuple[int, int]]]:
+    """Runs with constant differences: how many pairs, the differences, the first pair."""
     k = 0
     while k < len(pairs):
-        spaces, (w, x), names = pairs[k]
-        strides = (0, 0)
+        w, x = pairs[k]
         end = k + 1
-        while end < len(pairs) and pairs[end][0] == spaces and (pairs[end][2] == names or not named):
-            next_w, next_x = pairs[end][1]
-            if end == k + 1:
-                strides = next_w - w, next_x - x
-            elif (next_w, next_x) != (w + (end - k) * strides[0], x + (end - k) * strides[1]):
-                break
-            end += 1
-        segments.append(Segment(end - k, spaces, strides))
-        starts += [w, x]
+        strides = (0, 0)
+        if end < len(pairs):
+            dw, dx = strides = pairs[end][0] - w, pairs[end][1] - x
+            while end < len(pairs) and pairs[end] == (w + (end - k) * dw, x + (end - k) * dx):
+                end += 1
+        yield end - k, strides, (w, x)
         k = end
-    return segments, starts
 
 
 _Described: TypeAlias = "tuple[int, _Kind, tuple[str, ...], Vector]"

@@ -69,7 +69,7 @@ class Tape:
         self.instructions: list[Instruction] = []
         self.refers: list[list[int]] = []
         self.constants: list[Value] = []
-        self._numbers: dict[tuple[str | int, ...], int] = {}
+        self._numbers: dict[tuple[str | float, ...], int] = {}
         self._sums: dict[int, tuple[Callable[..., Products], Sequence[Operand]]] = {}
         results: dict[Value, Operand] = {}
         for kind, leaves in ((INPUT, inputs), (PARAMETER, parameters)):
@@ -116,7 +116,9 @@ class Tape:
 
     def _find(self, native: str, operands: tuple[Operand, ...], refers: list[int]) -> int:
         """The number of the instruction, which may be there already."""
-        key = native, *[x if type(x) is int else repr(x) for x in operands]  # -0.0 is not 0.0, and 1 is not 1.0
+        key: tuple[str | float, ...] = native, *operands
+        if len(refers) < len(operands):  # -0.0 is not 0.0, and 1 is not 1.0
+            key = native, *[x if type(x) is int else repr(x) for x in operands]
         index = self._numbers.setdefault(key, len(self.instructions))
         return index if index < len(self.instructions) else self._append(Instruction(native, operands), refers)
 
