@@ -227,6 +227,7 @@ TESTS = {
             "test_a_bound_function_outlives_the_program",
         )
     ],
+    "compiler/series": ["test_series.py", "test_roll.py"],
     "compiler/text": ["test_roll.py", "test_compile.py::test_text_stats_and_code"],
     "compiler/vector_math": ["test_vector_math.py"],
     "compiler/training": ["test_compile_fit.py"],

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tinygrad_sq import Value, compile, no_grad, relu, sin, tanh, total
 from tinygrad_sq.compiler.fuse import fuse
-from tinygrad_sq.compiler.roll import ROW, SCALAR, Loop, Nest, Segment
+from tinygrad_sq.compiler.nest import ROW, SCALAR, Loop, Nest, Segment
 
 ROWS = 100
 

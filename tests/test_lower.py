@@ -15,7 +15,7 @@ from tinygrad_sq import MLP, Value, dot, exp, half_squared_error, less, sigmoid,
 from tinygrad_sq.calculus import gradient
 from tinygrad_sq.compiler.lower import Target, lower
 from tinygrad_sq.compiler.native import Native
-from tinygrad_sq.compiler.roll import Rolled
+from tinygrad_sq.compiler.nest import Rolled
 from tinygrad_sq.compiler.trace import tracing
 
 WEIGHT = 0.25

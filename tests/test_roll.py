@@ -19,9 +19,9 @@ from test_tape import NATIVE
 
 from tinygrad_sq import MLP, Value, compile, cos, dot, half_squared_error, sin, tanh, total, where
 from tinygrad_sq.calculus import gradient
-from tinygrad_sq.compiler import roll as rolling
 from tinygrad_sq.compiler.lower import Target, lower
-from tinygrad_sq.compiler.roll import ROW, SCALAR, Loop, Nest, Rolled, Segment, Series, _loops, roll
+from tinygrad_sq.compiler.nest import ROW, SCALAR, Loop, Nest, Rolled, Segment, Series
+from tinygrad_sq.compiler.roll import _loops, roll
 from tinygrad_sq.compiler.tape import PRODUCTS, Tape
 from tinygrad_sq.compiler.text import _pattern, to_text
 from tinygrad_sq.compiler.trace import tracing
@@ -128,57 +128,6 @@ def test_loops_in_loops() -> None:
     ]
     assert _loops([(5,)]) == [((5,), ())]
     assert _loops([(9, 0), (7, 0), (5, 0)]) == [((9, 0), (Loop(3, (-2, 0)),))]
-
-
-# --- series ---
-
-KINDS = [("sin", ()), ("cos", ()), ("sin", (Loop(3, (1, 1)),))]
-
-
-def _series(nests: Sequence[Nest]) -> list[Series]:
-    return rolling._series([(one, ()) for one in nests])
-
-
-def nest(kind: int, *places: int) -> Nest:
-    native, loops = KINDS[kind]
-    return Nest(native, (ROW,), (), False, False, places, loops, False)
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.data())
-def test_series_are_the_nests_again(data: st.DataObject) -> None:
-    """Run, the series found in a list of nests give the nests in their order."""
-    kinds, small = st.integers(0, len(KINDS) - 1), st.integers(-3, 3)
-    nests: list[Nest] = []
-    for _ in range(data.draw(st.integers(1, 4))):
-        members = data.draw(st.lists(st.tuples(kinds, small, small, small, small), min_size=1, max_size=3))
-        for k in range(data.draw(st.integers(1, 6))):
-            nests += [nest(kind, a + k * da, b + k * db) for kind, a, b, da, db in members]
-    found = _series(nests)
-    assert [(one.native, at(one, counters)) for one, counters in steps(found)] == [
-        (one.native, at(one, counters)) for one in nests for counters in rounds(one.loops)
-    ]
-
-
-def test_a_series_is_as_long_as_it_can_be() -> None:
-    """Four rounds are one, three are not; of several, the one of most nests, and its shortest round."""
-    assert [s.rounds for s in _series([nest(0, k, 2 * k) for k in range(3)])] == [1, 1, 1]
-    (four,) = _series([nest(0, k, 2 * k) for k in range(4)])
-    assert four == Series(4, [nest(0, 0, 0)._replace(loops=(Loop(4, (1, 2)),))])
-    alternating = [nest(kind, 10 * k + 5 * kind, 7 * k) for k in range(5) for kind in (0, 1)]
-    (both,) = _series(alternating)
-    assert both.rounds == 5
-    assert [one.places for one in both.nests] == [(0, 0), (5, 0)]
-    assert [one.loops for one in both.nests] == [(Loop(5, (10, 7)),)] * 2
-    runs = [nest(kind, 100 * k + 10 * kind + j, j) for k in range(6) for kind, n in ((0, 4), (1, 1)) for j in range(n)]
-    (longest,) = _series(runs)
-    assert (longest.rounds, len(longest.nests)) == (6, 5)
-    inner = _series([*runs[:9], nest(2, 0, 0)])  # one round and four more: no round of five comes four times
-    assert [(s.rounds, len(s.nests)) for s in inner] == [(4, 1), (1, 1), (4, 1), (1, 1)]
-    moved = [nest(0, k, 2 * k) for k in range(4)] + [nest(0, k, 3 * k) for k in range(4, 8)]
-    assert [s.rounds for s in _series(moved)] == [4, 4]
-    table = [nest(0, 2 * k)._replace(table=True, loops=(Loop(5, (2,)),)) for k in range(6)]
-    assert _series(table) == [Series(1, [one]) for one in table]
 
 
 # --- programs ---

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import NamedTuple, TypeAlias
 
-from tinygrad_sq.compiler.roll import ROW, Nest, Series
+from tinygrad_sq.compiler.nest import ROW, Nest, Series
 from tinygrad_sq.compiler.tape import is_instruction
 
 Span: TypeAlias = "tuple[int, int]"  # the first and the last place that may be meant

@@ -26,7 +26,7 @@ import numpy as np
 
 from tinygrad_sq.compiler import vector_math
 from tinygrad_sq.compiler.fuse import Body, Rounds, calls, fuse_series, single
-from tinygrad_sq.compiler.roll import ROW, Nest, Rolled, Segment
+from tinygrad_sq.compiler.nest import ROW, Nest, Rolled, Segment
 from tinygrad_sq.compiler.tape import PRODUCTS, is_instruction
 
 # The function of libm for vectors of one register, by its name and number of operands: its symbol, if there is one.

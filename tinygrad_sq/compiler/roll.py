@@ -4,8 +4,7 @@ Instructions of one kind and depth form a group, whose results get consecutive p
 products on the way there, then what stands behind the last of them: so the steps of a recurrence do not overlap. Each
 instruction is then a vector of places (result, operands), and a run of vectors with constant differences is a loop; a
 run of loops with constant differences is a loop around a loop, and so on until nothing changes. A group without such a
-pattern is a loop over a table. Where groups return with constant differences, that is a loop around them all: over the
-steps of a recurrence, or layers of one width.
+pattern is a loop over a table. series.py looks for loops around several groups.
 """
 
 from __future__ import annotations
@@ -15,76 +14,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter, sub
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
+from tinygrad_sq.compiler.nest import ROW, SCALAR, Loop, Nest, Place, Rolled, Segment, Vector
+from tinygrad_sq.compiler.series import series
 from tinygrad_sq.compiler.tape import INPUT, PARAMETER, PRODUCTS, Operand, Tape
-
-# Where a value lives. ROW: one number per sample, computed or input. SCALAR: the same for all samples.
-ROW, SCALAR = "row", "scalar"
-
-Place: TypeAlias = "tuple[str, int]"
-Vector: TypeAlias = "tuple[int, ...]"
-
-
-class Segment(NamedTuple):
-    """`terms` terms w x of a sum of products: the spaces of w and x and the strides from one term to the next.
-
-    `table`: the places have no stride; each term has its own pair in the program's table.
-    """
-
-    terms: int
-    spaces: tuple[str, str]
-    strides: tuple[int, int]
-    table: bool = False
-
-    @property
-    def single(self) -> bool:
-        """Whether it is one term, at a place of its own."""
-        return self.terms == 1 and not self.table
-
-
-class Loop(NamedTuple):
-    """One dimension of a nest: how often, and by how much each place moves from one round to the next."""
-
-    rounds: int
-    strides: Vector
-
-
-class Nest(NamedTuple):
-    """Loops (outermost first) around one instruction.
-
-    native     what it computes
-    spaces     of the operands outside segments
-    segments   of a sum of products; its bias is the last operand
-    sink       the result is an output, of the number that is its place
-    uniform    the same for all samples: computed once, before them
-    places     the result, the operands, then (w, x) of each segment, all at the loops' first round
-    table      the places have no pattern: places is where they start in the program's table, the stride their number
-    """
-
-    native: str
-    spaces: tuple[str, ...]
-    segments: tuple[Segment, ...]
-    sink: bool
-    uniform: bool
-    places: Vector
-    loops: tuple[Loop, ...]
-    table: bool
-
-    @property
-    def all_spaces(self) -> list[str]:
-        """Of each of its places."""
-        result = SCALAR if self.uniform else ROW
-        return [result, *self.spaces, *[space for segment in self.segments for space in segment.spaces]]
-
-
-class Series(NamedTuple):
-    """Nests that are computed one after the other, and all of them `rounds` times: a round may read what those before
-    it computed. With more than one round, this loop is the first of each nest's own."""
-
-    rounds: int
-    nests: list[Nest]
-
 
 # Of an operand: its space, its place, and what its name begins with.
 _Found: TypeAlias = "tuple[str, int, str]"
@@ -96,41 +30,12 @@ _Names: TypeAlias = "tuple[tuple[str, str], str, str]"
 _Kind: TypeAlias = "tuple[str, tuple[str, ...], tuple[Segment, ...], bool]"
 
 
-class Rolled(NamedTuple):
-    """The program: its series of nests in order, and the storage they use.
-
-    rows      places of rows: the inputs, then the results
-    scalars   places of scalars: the parameters, then constants, then uniform results
-    outputs   their names
-    labels    the names of places; results without one are t1[0], t1[1], ..., t2[0], ... by group
-    unnamed   t1, t2, ...
-    """
-
-    series: list[Series]
-    rows: int
-    scalars: int
-    inputs: int
-    parameters: int
-    constants: list[float]
-    table: list[int]
-    outputs: list[str]
-    labels: dict[Place, str]
-    unnamed: set[str]
-
-    @property
-    def nests(self) -> list[Nest]:
-        return [nest for series in self.series for nest in series.nests]
-
-
 # A loop is worth its overhead from this many runs of one group on; beyond, the places go to a table.
 _MOST_NESTS = 8
 _MOST_SEGMENTS = 4
 # Of instructions of one depth; if they are in more groups, their sums of products are told apart by number of terms
 # alone, and are loops over tables.
 _MOST_GROUPS = 32
-# A series is worth its own line from so many rounds on, and is looked for up to so many nests a round.
-_FEWEST_ROUNDS = 4
-_LONGEST_ROUND = 64
 
 
 def roll(tape: Tape, inputs: int, parameters: int, outputs: list[str]) -> Rolled:
@@ -151,46 +56,13 @@ class _Roller:
         self.unnamed: set[str] = set()
 
     def rolled(self) -> Rolled:
-        tape = self.tape
-        depth: dict[int, tuple[int, int]] = {}
-        used: set[int] = set()
-        varies: set[int] = set()
-        levels: dict[tuple[bool, tuple[int, int]], list[int]] = {}
-        for i in tape.live:
-            native, operands, label = tape.instructions[i]
-            if native in (INPUT, PARAMETER):
-                depth[i] = 0, 0
-                self._settle(i, ROW if native == INPUT else SCALAR, int(operands[0]), label)
-                if native == INPUT:
-                    varies.add(i)
-                continue
-            refers = tape.refers[i]
-            used.update(refers)
-            sums, others = max(map(depth.__getitem__, refers))
-            depth[i] = (sums + 1, 0) if native == PRODUCTS and len(operands) > 3 else (sums, others + 1)
-            if not varies.isdisjoint(refers):
-                varies.add(i)
-            levels.setdefault((i in varies, depth[i]), []).append(i)
-            if len(refers) < len(operands):
-                self._remember(operands)
-        self._remember(tape.roots)
-        # An output that nothing else uses leaves as it is computed; the others are copied out in the end.
-        sinks: dict[int, int] = {}
-        copies: list[tuple[int, Operand]] = []
-        times = Counter(root for root in tape.roots if type(root) is int)
-        for k, root in enumerate(tape.roots):
-            if type(root) is int and root in varies and root not in used and times[root] == 1 and depth[root] > (0, 0):
-                sinks[root] = k
-            else:
-                copies.append((k, root))
-
-        counts = Counter({True: self.inputs - len(sinks), False: self.parameters + len(self.constants)})
-        for (varied, _), level in levels.items():
-            counts[varied] += len(level)
-        self.free = {
-            ROW: range(self.inputs, counts[True]),
-            SCALAR: range(self.parameters + len(self.constants), counts[False]),
-        }
+        varies, used, levels = self._levels()
+        self._remember(self.tape.roots)
+        sinks, copies = self._outputs(varies, used)
+        constants = self.parameters + len(self.constants)
+        rows = self.inputs - len(sinks) + sum(len(level) for (varied, _), level in levels.items() if varied)
+        scalars = constants + sum(len(level) for (varied, _), level in levels.items() if not varied)
+        self.free = {ROW: range(self.inputs, rows), SCALAR: range(constants, scalars)}
 
         nests: list[Nest] = []
         for (varied, _), level in sorted(levels.items()):
@@ -210,22 +82,61 @@ class _Roller:
             vectors = [(k, place) for k, (s, place, _) in roots if s == space]
             if vectors:
                 nests += self._nests(("copy", (space,), (), True), False, vectors)
-        sizes = counts[True], counts[False], self.inputs, self.parameters
-        series = self._all_series(nests)
-        return Rolled(series, *sizes, self.constants, self.table, self.outputs, self.labels, self.unnamed)
+        return Rolled(
+            series(nests, [self._names(nest) for nest in nests]),
+            rows,
+            scalars,
+            self.inputs,
+            self.parameters,
+            self.constants,
+            self.table,
+            self.outputs,
+            self.labels,
+            self.unnamed,
+        )
 
-    def _all_series(self, nests: Sequence[Nest]) -> list[Series]:
-        """Outputs and what they are computed from apart, since nothing waits for outputs: series of them stand where
-        their last nest stood, others where their first did."""
-        placed: list[tuple[int, Series]] = []
-        for sink in (False, True):
-            numbers = [k for k, nest in enumerate(nests) if nest.sink == sink]
-            start = 0
-            for series in _series([(nests[k], self._names(nests[k])) for k in numbers]):
-                end = start + len(series.nests) * series.rounds
-                placed.append((numbers[end - 1 if sink else start], series))
-                start = end
-        return [series for _, series in sorted(placed, key=itemgetter(0))]
+    def _levels(self) -> tuple[set[int], set[int], dict[tuple[bool, tuple[int, int]], list[int]]]:
+        """What differs from sample to sample, what is used by something; the instructions by the first and by depth."""
+        depth: dict[int, tuple[int, int]] = {}
+        varies: set[int] = set()
+        used: set[int] = set()
+        levels: dict[tuple[bool, tuple[int, int]], list[int]] = {}
+        for i in self.tape.live:
+            native, operands, label = self.tape.instructions[i]
+            if native in (INPUT, PARAMETER):
+                depth[i] = 0, 0
+                self._settle(i, ROW if native == INPUT else SCALAR, int(operands[0]), label)
+                if native == INPUT:
+                    varies.add(i)
+                continue
+            refers = self.tape.refers[i]
+            used.update(refers)
+            sums, others = max(map(depth.__getitem__, refers))
+            depth[i] = (sums + 1, 0) if native == PRODUCTS and len(operands) > 3 else (sums, others + 1)
+            if not varies.isdisjoint(refers):
+                varies.add(i)
+            levels.setdefault((i in varies, depth[i]), []).append(i)
+            if len(refers) < len(operands):
+                self._remember(operands)
+        return varies, used, levels
+
+    def _outputs(self, varies: set[int], used: set[int]) -> tuple[dict[int, int], list[tuple[int, Operand]]]:
+        """Outputs that nothing else uses, which leave as they are computed, and those to be copied out in the end."""
+        sinks: dict[int, int] = {}
+        copies: list[tuple[int, Operand]] = []
+        times = Counter(root for root in self.tape.roots if type(root) is int)
+        for k, root in enumerate(self.tape.roots):
+            if (
+                type(root) is int
+                and root in varies
+                and root not in used
+                and times[root] == 1
+                and self.tape.refers[root]
+            ):
+                sinks[root] = k
+            else:
+                copies.append((k, root))
+        return sinks, copies
 
     def _names(self, nest: Nest) -> tuple[str, ...]:
         """Of its places in the first round, but for the numbers: alike for W1[0,0] and W2[3,4]."""
@@ -353,48 +264,6 @@ def _groups(described: Sequence[_Described]) -> dict[tuple[_Kind, object], list[
         for i, kind, _, places in described:
             groups.setdefault((kind, ()), []).append((i, places))
     return groups
-
-
-def _series(named: Sequence[tuple[Nest, tuple[str, ...]]]) -> list[Series]:
-    """The nests in order: rounds that are alike, names too, whose places move by the same strides; the others one by
-    one."""
-    nests = [nest for nest, _ in named]
-    kinds: dict[object, int] = {}
-    kind = [
-        kinds.setdefault(k if nest.table else (nest._replace(places=()), names), k)
-        for k, (nest, names) in enumerate(named)
-    ]
-    found: list[Series] = []
-    k = 0
-    while k < len(nests):
-        best = Series(1, [nests[k]])
-        for n in range(1, min(_LONGEST_ROUND, (len(nests) - k) // _FEWEST_ROUNDS) + 1):
-            if kind[k] == kind[k + n] == kind[k + 2 * n] == kind[k + 3 * n]:
-                rounds, moves = _rounds(nests, kind, k, n)
-                if rounds >= _FEWEST_ROUNDS and rounds * n > best.rounds * len(best.nests):
-                    loops = [Loop(rounds, move) for move in moves]
-                    best = Series(
-                        rounds, [nest._replace(loops=(loop, *nest.loops)) for loop, nest in zip(loops, nests[k:])]
-                    )
-                    if 2 * rounds * n > len(nests) - k:
-                        break
-        found.append(best)
-        k += best.rounds * len(best.nests)
-    return found
-
-
-def _rounds(nests: Sequence[Nest], kind: Sequence[int], k: int, n: int) -> tuple[int, list[Vector]]:
-    """How many rounds of n nests begin with nest k, and by how much their places move from one to the next."""
-    rounds = 1
-    moves: list[Vector] = []
-    while kind[k + rounds * n : k + (rounds + 1) * n] == kind[k : k + n]:
-        end = k + rounds * n
-        pairs = zip(nests[end : end + n], nests[end - n : end])
-        now = [tuple(map(sub, nest.places, before.places)) for nest, before in pairs]
-        if moves and now != moves:
-            break
-        rounds, moves = rounds + 1, now
-    return rounds, moves
 
 
 def _stem(label: str) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import product
 
-from tinygrad_sq.compiler.roll import SCALAR, Nest, Place, Rolled
+from tinygrad_sq.compiler.nest import SCALAR, Nest, Place, Rolled
 from tinygrad_sq.compiler.tape import PRODUCTS
 
 _COUNTERS = "ijklmnopqrtuvw"
