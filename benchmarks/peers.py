@@ -95,7 +95,7 @@ end:
   store {vector} %s{len(chains)}, ptr %data, align 8
   ret void
 }}"""
-        native = Native(ir)
+        native = Native(ir, level=1)
         data = np.full(lanes, 1e-3)
         start = time.process_time()
         native.run(data.ctypes.data)

@@ -81,6 +81,7 @@ define ptr @run(ptr %self, ptr %nothing) {
   call void %kernel(ptr %call)
   call void @Py_IncRef(ptr %outputs)
   ret ptr %outputs
-}"""
+}""",
+        level=0,
     )
     return _MethodDef(b"run", code.address, _NO_ARGUMENTS, b"Compute the outputs at what the inputs hold."), code

@@ -168,7 +168,7 @@ class Kernel:
         blocks = min(blocks, 8) if width > 1 and not long else 1
         libm = partial(machine().libm, real=real)
         target = Target(width, lanes, machine().sums, blocks, real, mode is Mode.EACH, libm)
-        self.native = Native(lower(self.rolled, widths, target), level=0 if long else 2)
+        self.native = Native(lower(self.rolled, widths, target), level=0 if long else 1)
         clock.append(time.perf_counter())
         self.mode, self.dtype, self.block, self.blocks = mode, dtype, width, blocks
         self.stats = Stats(

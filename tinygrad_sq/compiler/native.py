@@ -58,10 +58,11 @@ def machine() -> Machine:
 class Native:
     """Compiled code, kept alive; `run` takes the address of a call: see `lower`. Releases the interpreter's lock.
 
-    level  of LLVM's passes: 2, or 0 for none of those that take time
+    level  which of LLVM's passes are run: 0 none, 1 those that find something in what `lower` writes, whose loops are
+           as they should be; 2 all, which takes five times as long
     """
 
-    def __init__(self, ir: str, level: int = 2) -> None:
+    def __init__(self, ir: str, level: int) -> None:
         host = machine()
         self.ir = ir
         self.level = level
@@ -88,8 +89,14 @@ class Native:
 def _optimised(ir: str, level: int, target: Any) -> Any:
     module = llvm.parse_assembly(ir)
     module.verify()
-    passes = llvm.create_pass_builder(target, llvm.create_pipeline_tuning_options(speed_level=level))
-    passes.getModulePassManager().run(module, passes)
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options.loop_vectorization = True
+    builder = llvm.create_pass_builder(target, options)
+    passes = builder.getModulePassManager() if level == 2 else llvm.create_new_module_pass_manager()
+    if level == 1:
+        passes.add_instruction_combine_pass()
+        passes.add_new_gvn_pass()
+    passes.run(module, builder)
     return module
 
 

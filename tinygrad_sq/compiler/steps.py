@@ -148,5 +148,6 @@ end:
   %taken = phi i64 [ %k, %checked ], [ %k.next, %good ]
   store i64 %taken, ptr %taken.at
   ret void
-}}"""
+}}""",
+        level=2,
     )
