@@ -180,6 +180,7 @@ a = Value(2.0, "a")
         (where(a > 1, a, 2), "where(1, ·, 2)"),
         (tinygrad_sq.logsumexp(a, 1), "log Σ exp"),
         (tinygrad_sq.dot([a], [3.0], 1.0), "Σ w x + b"),
+        (tinygrad_sq.dot([a], [3.0]), "Σ w x"),
     ],
     ids=lambda p: p if isinstance(p, str) else "",
 )

@@ -80,3 +80,10 @@ def test_names_keep_nests_apart() -> None:
     assert [s.rounds for s in series(nests, list("aaaabbbb"))] == [4, 4]
     assert [s.rounds for s in series(nests, list("abababab"))] == [4]
     assert [s.rounds for s in series(nests, list("abbaabba"))] == [1] * 8
+
+
+def test_a_round_has_up_to_sixty_four_nests() -> None:
+    """Longer ones are not looked for."""
+    for n, rounds in ((64, [4]), (65, [1] * 260)):
+        names = [f"{k % n}" for k in range(4 * n)]
+        assert [s.rounds for s in series([make(0, k, 2 * k) for k in range(4 * n)], names)] == rounds

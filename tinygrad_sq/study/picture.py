@@ -258,11 +258,14 @@ def role_of(node: Value) -> str:
 
 
 def glyph_of(node: Value) -> str:
-    """The row's symbol, with the constants among its operands where they stand in the formula: `× 2`, `1 ÷`, `x²`."""
+    """The row's symbol, with the constants among its operands where they stand in the formula: `× 2`, `1 ÷`, `x²`. A last
+    term b that is 0 is left out, as in the formula."""
     assert node.op
     symbol: str = node.op.symbol
     args = node.args
     constants = {i: short(arg) for i, arg in enumerate(args) if not isinstance(arg, Value)}
+    if constants.get(len(args) - 1) == "0" and symbol.endswith(" + b"):
+        return symbol.removesuffix(" + b")
     if not constants or len(args) > 3:
         return symbol
     if set(symbol) <= set(OPERAND_LETTERS):
