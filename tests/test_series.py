@@ -84,6 +84,6 @@ def test_names_keep_nests_apart() -> None:
 
 def test_a_round_has_up_to_sixty_four_nests() -> None:
     """Longer ones are not looked for."""
-    for n, rounds in ((64, [4]), (65, [1] * 260)):
+    for n, expected in ((64, [4]), (65, [1] * 260)):
         names = [f"{k % n}" for k in range(4 * n)]
-        assert [s.rounds for s in series([make(0, k, 2 * k) for k in range(4 * n)], names)] == rounds
+        assert [s.rounds for s in series([make(0, k, 2 * k) for k in range(4 * n)], names)] == expected

@@ -258,8 +258,8 @@ def role_of(node: Value) -> str:
 
 
 def glyph_of(node: Value) -> str:
-    """The row's symbol, with the constants among its operands where they stand in the formula: `× 2`, `1 ÷`, `x²`. A last
-    term b that is 0 is left out, as in the formula."""
+    """The row's symbol, with the constants among its operands where they stand in the formula: `× 2`, `1 ÷`, `x²`; a
+    last term b that is 0 is left out."""
     assert node.op
     symbol: str = node.op.symbol
     args = node.args
