@@ -17,7 +17,7 @@ from strategies import expressions
 from test_compile import BLOCKS
 from test_tape import NATIVE
 
-from tinygrad_sq import MLP, Value, compile, cos, dot, half_squared_error, sin, tanh, total, where
+from tinygrad_sq import MLP, Value, compile, cos, dot, exp, half_squared_error, sin, tanh, total, where
 from tinygrad_sq.calculus import gradient
 from tinygrad_sq.compiler.lower import Target, lower
 from tinygrad_sq.compiler.nest import ROW, SCALAR, Loop, Nest, Rolled, Segment, Series
@@ -347,6 +347,40 @@ def test_names_of_what_has_none() -> None:
     assert to_text(single, per_sample=True) == "y[0] = x[0] + x[1] · y[1]"
 
 
+def test_text_of_a_table() -> None:
+    """Places stand for the operands, as many as there are: of a product, of sums of one term each, of a sum."""
+    xs, ys = some(200, "x"), some(200, "y")
+    with tracing():
+        products = rolled([a * b for a, b in zip(pairs(9, xs), ys)], [*xs, *ys])
+        fused = rolled([dot([a], [b], c) for a, b, c in zip(pairs(9, xs), ys, xs)], [*xs, *ys])
+    assert to_text(products, per_sample=True) == "for i < 18: place[0] = place[1] · place[2]"
+    assert to_text(fused, per_sample=True) == "for i < 18: place[0] = place[1] + place[2] · place[3]"
+
+
+def test_text_of_scalars() -> None:
+    """A constant is its number, a parameter or a result of parameters alone its name; numbers of t go by the order."""
+    p, q, x = some(2, "p"), Value(0.25, "q"), some(1, "x")
+    with tracing():
+        result = sin(p[0])
+        program = rolled([dot([result], x, 3.0), dot([q], x, 2.0), *[cos(x[0] * c) for c in (2.0, 3.0)]], x, [*p, q])
+        late = rolled([*[sin(exp(v)) for v in x * 4], tanh(cos(exp(x[0]))) * x[0]], x)
+    assert to_text(program, per_sample=True).splitlines() == [
+        "t1[0] = sin(p[0])",
+        "y[1] = 2 + q · x[0]",
+        "for i < 2: t2[i] = x[0] · 2 and on",
+        "y[0] = 3 + t1[0] · x[0]",
+        "for i < 2: y[i+2] = cos(t2[i])",
+    ]
+    assert to_text(late, per_sample=True).splitlines() == [
+        "t1[0] = exp(x[0])",
+        "t2[0] = sin(t1[0])",
+        "t3[0] = cos(t1[0])",
+        "t4[0] = tanh(t3[0])",
+        "y[4] = t4[0] · x[0]",
+        "for i < 4: y[i] = t2[0]",
+    ]
+
+
 def test_uniform_parts_are_apart() -> None:
     """What depends on parameters alone comes first, in scalars."""
     w = [Value(float(k)) for k in range(5)]
@@ -436,6 +470,7 @@ def test_names_follow_the_counters() -> None:
     assert pattern(("i", 10, 3), ("j", 1, 8)) == "W2[i,7-j]"
     assert pattern(("s", 30, 2), ("i", 10, 3), ("j", 2, 4)) == "W{s+2}[i,7-2j]"
     assert pattern(("i", 11, 3), ("j", 1, 5)) == "W2[i,7-i-j]"
+    assert pattern(("j", -1, 4), labels={-k: f"W[{k}]" for k in range(4)}) == "W[j]"
     assert pattern(("i", 10, 4)) == "W2[0,7] and on"  # the fourth is W3[0,7]
     assert pattern(("i", 0, 4)) == "W2[0,7]"
     assert pattern(("i", 10, 1)) == "W2[0,7]"

@@ -54,6 +54,11 @@ def test_a_series_is_as_long_as_it_can_be() -> None:
     assert (longest.rounds, len(longest.nests)) == (6, 5)
     inner = series_of([*runs[:9], make(2, 0, 0)])  # one round and four more: no round of five comes four times
     assert [(s.rounds, len(s.nests)) for s in inner] == [(4, 1), (1, 1), (4, 1), (1, 1)]
+    others = [make(2, 100 * k * k, k) for k in range(12)]
+    eight, *_ = series_of([*[make(0, k, 2 * k) for k in range(8)], *others])
+    assert (eight.rounds, len(eight.nests)) == (8, 1)  # and not four rounds of two
+    twelve, *_ = series_of([*[make(kind, 10 * k, 7 * k) for k in range(4) for kind in (0, 0, 1)], *others])
+    assert (twelve.rounds, len(twelve.nests)) == (4, 3)
     moved = [make(0, k, 2 * k) for k in range(4)] + [make(0, k, 3 * k) for k in range(4, 8)]
     assert [s.rounds for s in series_of(moved)] == [4, 4]
     table = [make(0, 2 * k)._replace(table=True, loops=(Loop(5, (2,)),)) for k in range(6)]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import product
 
-from tinygrad_sq.compiler.nest import SCALAR, Nest, Place, Rolled
+from tinygrad_sq.compiler.nest import SCALAR, Nest, Place, Rolled, Segment
 from tinygrad_sq.compiler.tape import PRODUCTS
 
 _COUNTERS = "ijklmnopqrtuvw"
@@ -45,59 +45,52 @@ def to_text(program: Rolled, per_sample: bool = False) -> str:
 
 def _line(program: Rolled, nest: Nest, per_sample: bool, outer: str) -> str:
     """`outer` is the counter of the loop that it shares with others."""
-    inner = len(nest.loops) - len(outer)
-    counters = outer + _COUNTERS[:inner]
+    counters = outer + _COUNTERS[: len(nest.loops) - len(outer)]
+    counter = _COUNTERS[len(counters) - len(outer)]  # of terms
     head = ", ".join(f"{i} < {loop.rounds}" for i, loop in [*zip(counters, nest.loops)][len(outer) :])
-    if nest.table:
-        count = len(nest.spaces) + 2 * len(nest.segments)
-        operands = [f"place[{i}]" for i in range(1, count + 1)]
-        result = "place[0]"
-    else:
-        terms = [
-            [(i, loop.strides[k], loop.rounds) for i, loop in zip(counters, nest.loops)]
-            for k in range(len(nest.places))
-        ]
-        result, *operands = [_name(program, s, p, t) for s, p, t in zip(nest.all_spaces, nest.places, terms)]
-        if nest.sink:
-            result = _pattern(lambda move: program.outputs[nest.places[0] + move], terms[0])
-        if nest.native == PRODUCTS:
-            operands = [operands[0], *_products(program, nest, terms, _COUNTERS[inner])]
+
+    def name(k: int, *within: tuple[str, int, int]) -> str:
+        """Of its k-th place."""
+        if nest.table:
+            return f"place[{k}]"
+        terms = [*[(i, loop.strides[k], loop.rounds) for i, loop in zip(counters, nest.loops)], *within]
+        if nest.sink and k == 0:
+            return _pattern(lambda move: program.outputs[nest.places[0] + move], terms)
+        return _name(program, nest.all_spaces[k], nest.places[k], terms)
+
+    first = 1 + len(nest.spaces)
+    operands = [name(k) for k in range(1, first)]
     if nest.native == PRODUCTS:
-        bias, *sums = operands
-        formula = " + ".join(([] if bias == "0" else [bias]) + sums)
+        formula = " + ".join(
+            [
+                *[bias for bias in operands if bias != "0"],
+                *[_products(segment, counter, name, first + 2 * s) for s, segment in enumerate(nest.segments)],
+            ]
+        )
     elif nest.native in _WRITTEN:
         formula = _WRITTEN[nest.native].format(*operands)
     else:
         formula = f"{nest.native.removeprefix('llvm.')}({', '.join(operands)})"
     if nest.sink and not per_sample:
         formula = f"sum({formula})"
-    return f"{f'for {head}: ' if head else ''}{result} = {formula}"
+    return f"{f'for {head}: ' if head else ''}{name(0)} = {formula}"
 
 
-def _products(program: Rolled, nest: Nest, terms: Sequence[_Terms], counter: str) -> list[str]:
-    sums = []
-    for k, segment in enumerate(nest.segments):
-        at = len(nest.spaces) + 1 + 2 * k
-        factors = [
-            _name(
-                program,
-                space,
-                nest.places[at + side],
-                [*terms[at + side], (counter, segment.strides[side], segment.terms)],
-            )
-            if not segment.table
-            else f"place[{counter}]"
-            for side, space in enumerate(segment.spaces)
-        ]
-        product = " · ".join(factor for factor in factors if factor != "1")
-        sums.append(product if segment.terms == 1 else f"Σ_{{{counter} < {segment.terms}}} {product}")
-    return sums
+def _products(segment: Segment, counter: str, name: Callable[..., str], at: int) -> str:
+    """Its terms, whose first factors stand at the nest's places `at` and behind."""
+    factors = [
+        f"place[{counter}]" if segment.table else name(at + side, (counter, segment.strides[side], segment.terms))
+        for side in (0, 1)
+    ]
+    product = " · ".join(factor for factor in factors if factor != "1")
+    return product if segment.terms == 1 else f"Σ_{{{counter} < {segment.terms}}} {product}"
 
 
 def _name(program: Rolled, space: str, place: int, terms: _Terms) -> str:
     constant = place - program.parameters
-    if space == SCALAR and 0 <= constant < len(program.constants) and not any(stride for _, stride, _ in terms):
-        return f"{program.constants[constant]:g}"
+    if space == SCALAR and 0 <= constant < len(program.constants):
+        moves = any(stride and rounds > 1 for _, stride, rounds in terms)
+        return f"{program.constants[constant]:g}{' and on' if moves else ''}"
     return _pattern(lambda move: program.labels.get((space, place + move), ""), terms)
 
 
