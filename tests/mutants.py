@@ -214,7 +214,7 @@ TESTS = {
     "study/delta_view": ["test_delta_view.py"],
     "study/names": ["test_explain.py", "test_paths.py"],
     "study/sheet": ["test_explain.py", "test_paths.py", "test_delta_view.py"],
-    "context": ["test_value.py", "test_semantics.py"],
+    "context": ["test_value.py", "test_semantics.py", "test_compile_fit.py::test_anomalies_in_compiled_code"],
     "anomaly": ["test_value.py", "test_semantics.py"],
     "copying": ["test_value.py", "test_semantics.py"],
     "compiler/tape": ["test_tape.py", "test_roll.py", *QUICK],
