@@ -38,7 +38,7 @@ def recorded(f: Callable[..., Any], inputs: int, params: Sequence[Value] = ()) -
 def run(tape: Tape, inputs: Sequence[float], params: Sequence[float] = ()) -> list[float]:
     values: dict[int, float] = {}
     for i in tape.live:
-        native, operands, _ = tape.instructions[i]
+        native, operands = tape.instructions[i]
         if native in (INPUT, PARAMETER):
             values[i] = (inputs if native == INPUT else params)[int(operands[0])]
         else:
@@ -49,7 +49,7 @@ def run(tape: Tape, inputs: Sequence[float], params: Sequence[float] = ()) -> li
 
 def natives(tape: Tape) -> list[str]:
     """What is computed, in order."""
-    names = [tape.instructions[i].native for i in tape.live]
+    names = [tape.instructions[i][0] for i in tape.live]
     return [name for name in names if name not in (INPUT, PARAMETER)]
 
 
@@ -57,9 +57,9 @@ def terms(tape: Tape, root: int = 0) -> tuple[set[tuple[Any, ...]], Any]:
     """The pairs of a sum of products, each with its inputs' names, and its bias."""
     index = tape.roots[root]
     assert isinstance(index, int)
-    native, operands, _ = tape.instructions[index]
+    native, operands = tape.instructions[index]
     assert native == PRODUCTS
-    names = [tape.instructions[x].label if isinstance(x, int) else x for x in operands]
+    names = [tape.labels.get(x, "") if isinstance(x, int) else x for x in operands]
     return {tuple(sorted(pair, key=str)) for pair in zip(names[:-1:2], names[1:-1:2])}, names[-1]
 
 
@@ -177,7 +177,7 @@ def test_labels() -> None:
         return [y, z, relu(y)]
 
     tape = recorded(f, 1, [named])
-    labels = [tape.instructions[i].label for i in tape.live]
+    labels = [tape.labels.get(i, "") for i in tape.live]
     assert labels[:2] == ["x[0]", "y"]
     assert "z" not in labels
 

@@ -102,10 +102,10 @@ class _Roller:
         used: set[int] = set()
         levels: dict[tuple[bool, tuple[int, int]], list[int]] = {}
         for i in self.tape.live:
-            native, operands, label = self.tape.instructions[i]
+            native, operands = self.tape.instructions[i]
             if native in (INPUT, PARAMETER):
                 depth[i] = 0, 0
-                self._settle(i, ROW if native == INPUT else SCALAR, int(operands[0]), label)
+                self._settle(i, ROW if native == INPUT else SCALAR, int(operands[0]), self.tape.labels[i])
                 if native == INPUT:
                     varies.add(i)
                 continue
@@ -157,7 +157,7 @@ class _Roller:
 
     def _places(self, group: Sequence[int], varied: bool) -> range:
         """Places for the results of a group, with the names of its values, or a letter of its own."""
-        names = [self.tape.instructions[i].label for i in group]
+        names = [self.tape.labels.get(i, "") for i in group]
         if not all(names):
             name = f"t{len(self.unnamed) + 1}"
             self.unnamed.add(name)
@@ -177,9 +177,9 @@ class _Roller:
 
         A sum of products that takes more than `most` segments has its terms in the table.
         """
-        native, operands, label = self.tape.instructions[i]
+        native, operands = self.tape.instructions[i]
         found = [self.found[x if type(x) is int else repr(x)] for x in operands]
-        name = _stem(label if output is None else self.outputs[output])
+        name = _stem(self.tape.labels.get(i, "") if output is None else self.outputs[output])
         if native != PRODUCTS:
             spaces, places, stems = zip(*found)
             return (native, spaces, (), output is not None), (name, *stems), places

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import reduce
 from itertools import chain
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from tinygrad_sq import table
 from tinygrad_sq.graph import topological_order
@@ -24,10 +24,8 @@ PRODUCTS = "products"  # operands w1, x1, w2, x2, ..., b: Σ w x + b
 INPUT, PARAMETER = "input", "parameter"  # operand k: the k-th scalar of the sample, of the parameters
 
 
-class Instruction(NamedTuple):
-    native: str
-    operands: tuple[Operand, ...]
-    label: str = ""
+# The native spelling, and the operands.
+Instruction: TypeAlias = "tuple[str, tuple[Operand, ...]]"
 
 
 class Term:
@@ -59,6 +57,7 @@ class Term:
 class Tape:
     """The instructions that compute `roots` from the leaves `inputs` and `parameters`; other leaves are constants.
 
+    labels     the names of some of them
     refers     for each, the instructions whose results it takes
     live       those that the roots depend on, in order
     constants  the other leaves
@@ -67,14 +66,16 @@ class Tape:
 
     def __init__(self, roots: Sequence[Value], inputs: Sequence[Value], parameters: Sequence[Value]) -> None:
         self.instructions: list[Instruction] = []
+        self.labels: dict[int, str] = {}
         self.refers: list[list[int]] = []
         self.constants: list[Value] = []
-        self._numbers: dict[tuple[str | float, ...], int] = {}
+        self._numbers: dict[object, int] = {}
         self._sums: dict[int, tuple[Callable[..., Products], Sequence[Operand]]] = {}
         results: dict[Value, Operand] = {}
         for kind, leaves in ((INPUT, inputs), (PARAMETER, parameters)):
             for k, leaf in enumerate(leaves):
-                results[leaf] = self._append(Instruction(kind, (k,), leaf.label), [])
+                results[leaf] = index = self._append((kind, (k,)), [])
+                self.labels[index] = leaf.label
         order = topological_order(*roots)
         self.nodes = len(order)
         for node in order:
@@ -86,8 +87,8 @@ class Tape:
             else:
                 args = [results[arg] if isinstance(arg, Value) else arg for arg in node.args]
                 results[node] = result = self.apply(node.op, args)
-                if node.label and type(result) is int:
-                    self._name(result, node.label)
+                if type(result) is int and node.label:
+                    self.labels.setdefault(result, node.label)
         self.roots = [results[root] for root in roots]
         self.live = self._merge_products(self._uses())
 
@@ -116,21 +117,17 @@ class Tape:
 
     def _find(self, native: str, operands: tuple[Operand, ...], refers: list[int]) -> int:
         """The number of the instruction, which may be there already."""
-        key: tuple[str | float, ...] = native, *operands
+        instruction = native, operands
+        key: object = instruction
         if len(refers) < len(operands):  # -0.0 is not 0.0, and 1 is not 1.0
             key = native, *[x if type(x) is int else repr(x) for x in operands]
         index = self._numbers.setdefault(key, len(self.instructions))
-        return index if index < len(self.instructions) else self._append(Instruction(native, operands), refers)
+        return index if index < len(self.instructions) else self._append(instruction, refers)
 
     def _append(self, instruction: Instruction, refers: list[int]) -> int:
         self.instructions.append(instruction)
         self.refers.append(refers)
         return len(self.refers) - 1
-
-    def _name(self, index: int, label: str) -> None:
-        native, operands, known = self.instructions[index]
-        if not known:
-            self.instructions[index] = Instruction(native, operands, label)
 
     def _uses(self) -> list[int]:
         """Of each instruction, how often the roots and what they depend on take it."""
@@ -175,7 +172,7 @@ class Tape:
             first = next((k for k, (w, _) in enumerate(terms) if type(w) is float and w == 1.0), None)
             bias = 0.0 if first is None else terms.pop(first)[1]
             operands = (*chain.from_iterable(terms), bias)
-            self.instructions[index] = Instruction(PRODUCTS, operands, self.instructions[index].label)
+            self.instructions[index] = PRODUCTS, operands
             self.refers[index] = [x for x in operands if type(x) is int]
         return [index for index, count in enumerate(uses) if count]
 
