@@ -67,6 +67,8 @@ FUSE = [
         "test_a_table_may_read_anything",
         "test_a_table_may_write_anything",
         "test_what_is_read_the_time_before_is_written",
+        "test_series_are_fused_among_themselves",
+        "test_terms_of_all_segments_are_read",
         "test_what_begins_behind_the_results_or_ends_before_them_shares_a_loop",
         "test_a_single_term_of_the_same_round_shares_a_loop",
         "test_results_per_sample_are_no_rows",

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinygrad_sq import Value, compile, no_grad, relu, sin, tanh, total
-from tinygrad_sq.compiler.fuse import fuse
-from tinygrad_sq.compiler.nest import ROW, SCALAR, Loop, Nest, Segment
+from tinygrad_sq.compiler.fuse import Body, fuse, fuse_series, single
+from tinygrad_sq.compiler.nest import ROW, SCALAR, Loop, Nest, Segment, Series
 
 ROWS = 100
 
@@ -67,6 +67,8 @@ def test_what_is_read_round_by_round_stays_in_registers() -> None:
         product(20, 10, 1, 8),  # all of them
         product(20, 17, -1, 8),
         product(20, 3, 1, 8),  # the first only, as the last term
+        product(20, 17, 1, 8),  # the last only, as the first term
+        product(20, 10, -1, 8),
     ],
 )
 def test_what_needs_other_rounds_waits(reader: Nest) -> None:
@@ -119,6 +121,7 @@ def test_results_per_sample_are_no_rows() -> None:
     """A sink's number is that of an output, whatever row has the same."""
     out = elementwise(10, (0, 1), sink=True)
     assert shapes([out, elementwise(20, (11, 1))]) == [[False, False]]
+    assert shapes([out, elementwise(20, (0, 1))]) == [[False, False]]
 
 
 def mean(f: Callable[[Any], Any], X: Any) -> float:
@@ -178,6 +181,35 @@ def test_what_is_read_the_time_before_is_written() -> None:
     assert written(b, a._replace(places=(300, 210))) == [[False, False]]
     shifted = elementwise(110, (211, 1))._replace(loops=loops)
     assert written(shifted, b) == [[False, True]]
+
+
+def test_series_are_fused_among_themselves() -> None:
+    """Nests that are computed once share loops with those before and behind, but not through a series."""
+    loops = (Loop(5, (10, 10)), Loop(8, (1, 1)))
+    a, b = elementwise(20, (0, 1)), elementwise(30, (20, 1))
+    c, d = (elementwise(k, (k - 50, 1))._replace(loops=loops) for k in (100, 150))
+    e = elementwise(300, (30, 1))
+    series = [Series(1, [a]), Series(1, [b]), Series(5, [c, d]), Series(5, [d]), Series(1, [e])]
+    fused = fuse_series(series, [a, b, c, d, e], 500)
+    assert [(rounds, [len(body.nests) for body in bodies]) for rounds, bodies in fused] == [
+        (1, [2]),
+        (5, [2]),
+        (5, [1]),
+        (1, [1]),
+    ]
+    own = elementwise(410, (400, 1))._replace(loops=loops)
+    assert [bodies[0].written for _, bodies in fuse_series([Series(5, [own])], [own], 500)] == [[True]]
+    assert single(series)[2] == (5, [Body([c], [True]), Body([d], [True])])
+
+
+def test_terms_of_all_segments_are_read() -> None:
+    """Also those of the second, whose first factor is a row."""
+    rows = Segment(3, (ROW, ROW), (1, 1)), Segment(4, (ROW, SCALAR), (1, 1))
+    nest = product(60, 0, 0, 1)._replace(
+        segments=rows, places=(60, 0, 30, 40, 15, 0), loops=(Loop(8, (1, 0, 0, 0, 0, 0)),)
+    )
+    assert shapes([elementwise(10, (0, 1)), nest]) == [[True], [False]]
+    assert shapes([elementwise(10, (0, 1)), nest._replace(places=(60, 0, 30, 40, 18, 0))]) == [[False, False]]
 
 
 NAMES = ["h", "g", "first", "input"]
