@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinygrad_sq import Value, compile, no_grad, relu, sin, tanh, total
+from tinygrad_sq import Value, compile, dot, no_grad, relu, sin, tanh, total
 from tinygrad_sq.compiler.fuse import Body, fuse, fuse_series, single
 from tinygrad_sq.compiler.nest import ROW, SCALAR, Loop, Nest, Segment, Series
 
@@ -124,12 +124,27 @@ def test_results_per_sample_are_no_rows() -> None:
     assert shapes([out, elementwise(20, (0, 1))]) == [[False, False]]
 
 
-def mean(f: Callable[[Any], Any], X: Any) -> float:
-    with no_grad():
-        return float(np.mean([float(f([Value(x) for x in row]).data) for row in X.tolist()]))
-
-
 NUMBERS = st.integers(0, 5)
+
+
+def check(f: Callable[[Any], Any], W: list[Value], X: Any) -> None:
+    """Mean and gradient of f over the rows of X are what the eager engine computes."""
+    value, gradient = compile(f, params=W).value_and_grad(X)
+    for w in W:
+        w.grad = 0.0
+    J = total([f([Value(x) for x in row]) for row in X.tolist()]) / len(X)
+    J.backward()
+    scale = max(1.0, *(abs(w.grad) for w in W))
+    assert value == pytest.approx(J.data, rel=1e-11, abs=1e-11)
+    assert gradient == pytest.approx([w.grad for w in W], rel=1e-9, abs=1e-11 * scale)
+
+
+def check_each(f: Callable[[Any], Any], X: Any) -> None:
+    """All results of f, a list of lists, for each row of X are what the eager engine computes."""
+    with no_grad():
+        expected = [[[v.data for v in a] for a in f([Value(x) for x in row])] for row in X.tolist()]
+    for k, each in enumerate(compile(f).each(X)):
+        assert np.allclose(np.moveaxis(np.array(each), -1, 0), [row[k] for row in expected], rtol=1e-11, atol=1e-11)
 
 
 @settings(max_examples=40, deadline=None)
@@ -138,7 +153,8 @@ def test_fused_code_computes_the_same(layers: list[tuple[int, int, int]], sample
     """Layers of elementwise and shifted operations, however they fuse, are what the eager engine computes."""
     W = [Value(0.3 + 0.1 * i) for i in range(6)]
 
-    def f(x: Any) -> Any:
+    def states(x: Any) -> Any:
+        seen = []
         a = list(x)
         for shift, kind, k in layers:
             b = a[shift:] + a[:shift]
@@ -150,21 +166,49 @@ def test_fused_code_computes_the_same(layers: list[tuple[int, int, int]], sample
                 a = [relu(u) - sin(v) for u, v in zip(a, b)]
             else:
                 a = [total([u * W[i] for i, u in enumerate(b)]) + v for v in a]
-        return total(a)
+            seen.append(a)
+        return seen
 
     X = np.linspace(-1.0, 1.0, samples * 6).reshape(samples, 6)
-    program = compile(f, params=W)
-    value, gradient = program.value_and_grad(X)
-    assert value == pytest.approx(mean(f, X), rel=1e-12, abs=1e-12)
-    expected = np.zeros(6)
-    for row in X.tolist():
-        for w in W:
-            w.grad = 0.0
-        result = f([Value(x) for x in row])
-        result.backward()
-        expected += [w.grad / samples for w in W]
-    assert gradient == pytest.approx(expected, rel=1e-9, abs=1e-12)
-    assert program.each(X).mean() == pytest.approx(value, rel=1e-12, abs=1e-12)
+    check(lambda x: total(states(x)[-1]), W, X)
+    check_each(states, X)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(NUMBERS, NUMBERS, NUMBERS, st.integers(0, 40), st.sampled_from([1, 3, 16, 40])),
+        min_size=1,
+        max_size=6,
+    ),
+    st.sampled_from([1, 40]),
+)
+def test_irregular_code_computes_the_same(layers: list[tuple[int, int, int, int, int]], samples: int) -> None:
+    """Layers of any earlier ones' values in no order that a loop could follow, through tables, are what the eager
+    engine computes."""
+    W = [Value(0.5 - 0.1 * i, f"W[{i}]") for i in range(9)]
+
+    def states(x: Any) -> Any:
+        seen = [list(x)]
+        for kind, one, other, step, size in layers:
+            a, b = seen[one % len(seen)], seen[other % len(seen)]
+            left = [a[(k * step + k * k // 7) % len(a)] for k in range(size)]
+            right = [b[(k * size + step) % len(b)] for k in range(size)]
+            if kind < 2:
+                seen.append([tanh(u) * (1.0 if kind else W[k % 9]) for k, u in enumerate(left)])
+            elif kind == 2:
+                seen.append([u * v for u, v in zip(left, right)])
+            elif kind == 3:
+                seen.append([relu(u - 0.5 * v) for u, v in zip(left, right)])
+            elif kind == 4:
+                seen.append([0.2 * total(left[k::5]) for k in range(min(size, 5))])
+            else:
+                seen.append([dot([W[(k * step + n) % 9] for n in range(len(b))], b) / len(b) for k in range(size)])
+        return seen[1:]
+
+    X = np.linspace(-1.0, 1.0, samples * 20).reshape(samples, 20)
+    check(lambda x: total([0.1 * v for a in states(x)[-2:] for v in a]), W, X)
+    check_each(states, X)
 
 
 def test_what_is_read_the_time_before_is_written() -> None:
@@ -254,19 +298,8 @@ def test_recurrences_compute_the_same(
         return total([v for h in seen[::3] for v in h]) + total(seen[-1])
 
     X = np.random.default_rng(0).uniform(-1.0, 1.0, size=(samples, 6 + 3 * times))
-    program = compile(f, params=W)
-    value, gradient = program.value_and_grad(X)
-    for w in W:
-        w.grad = 0.0
-    J = total([f([Value(v) for v in row]) for row in X.tolist()]) / samples
-    J.backward()
-    scale = max(1.0, *(abs(w.grad) for w in W))
-    assert value == pytest.approx(J.data, rel=1e-11, abs=1e-11)
-    assert gradient == pytest.approx([w.grad for w in W], rel=1e-9, abs=1e-11 * scale)
-    with no_grad():
-        expected = [[[v.data for v in h] for h in states([Value(v) for v in row])] for row in X.tolist()]
-    each = np.array(compile(states).each(X))
-    assert np.allclose(np.moveaxis(each, -1, 0), expected, rtol=1e-11, atol=1e-11)
+    check(f, W, X)
+    check_each(states, X)
 
 
 def test_loops_three_deep() -> None:
