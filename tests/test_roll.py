@@ -320,6 +320,29 @@ def test_four_segments_are_sums_and_five_a_table() -> None:
     assert five.table == [n for x, place in enumerate(pairs(4, range(200))) for n in (place, x)]
 
 
+def test_arrays_are_segments_unless_they_are_too_many() -> None:
+    """A sum over arrays that stand one behind the other: a segment for each of four; of six, one for all."""
+    for names, terms in (("abcd", [2, 2, 2, 2]), ("abcdef", [12])):
+        xs = [x for name in names for x in some(2, name)]
+        with tracing():
+            (nest,) = interpreted([total(xs)], xs).nests
+        assert [segment.terms for segment in nest.segments] == terms
+
+
+def test_a_single_result_keeps_no_steps_apart() -> None:
+    """J, which stands among the steps, has its place at the other end of the rows."""
+    W = [[Value(0.1 * i - 0.2 * j, f"W[{i},{j}]") for j in range(3)] for i in range(3)]
+    xs = some(3, "x")
+    with tracing():
+        h = list(xs)
+        for _ in range(7):
+            h = [sin(dot(w, h)) for w in W]
+        J = total(h)
+        roots = [J * 0.5, *gradient(J * 0.5, [w for row in W for w in row])]
+    program = interpreted(roots, xs, [w for row in W for w in row])
+    assert [s.rounds for s in program.series if s.rounds > 1] == [6, 6]
+
+
 def test_thirty_two_groups_are_loops_and_more_are_tables() -> None:
     """Of one depth: sums of 2, 3, 4, ... terms."""
     w, xs = some(40, "w"), some(40, "x")

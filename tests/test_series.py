@@ -59,6 +59,13 @@ def test_a_series_is_as_long_as_it_can_be() -> None:
     assert (eight.rounds, len(eight.nests)) == (8, 1)  # and not four rounds of two
     twelve, *_ = series_of([*[make(kind, 10 * k, 7 * k) for k in range(4) for kind in (0, 0, 1)], *others])
     assert (twelve.rounds, len(twelve.nests)) == (4, 3)
+    six, *_ = series_of(
+        [*[make(kind, 10 * k + j, 7 * k) for k in range(4) for j, kind in enumerate([0] * 5 + [1])], *others]
+    )
+    assert (six.rounds, len(six.nests)) == (4, 6)  # and not five rounds of one
+    far = [make(2, 100 * k * k, k) for k in range(60)]
+    twenty, *_ = series_of([*[make(kind, 10 * k, 7 * k) for k in range(20) for kind in (0, 1)], *far])
+    assert (twenty.rounds, len(twenty.nests)) == (20, 2)  # and not six rounds of six
     moved = [make(0, k, 2 * k) for k in range(4)] + [make(0, k, 3 * k) for k in range(4, 8)]
     assert [s.rounds for s in series_of(moved)] == [4, 4]
     table = [make(0, 2 * k)._replace(table=True, loops=(Loop(5, (2,)),)) for k in range(6)]
