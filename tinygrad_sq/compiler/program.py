@@ -107,13 +107,11 @@ class Program:
             raise ValueError(f"expected a lam of 0 or more, with the weights that it is on, got {lam!r}")
         training = Training(self, args, optimizer, weights, lam)
 
-        _, (*words, at), _ = random.Random(seed).getstate()
-        draw = np.random.RandomState()
-        draw.set_state(("MT19937", np.array(words, np.uint32), at, 0, 0.0))
+        draw = random.Random(seed).random
         samples = training.batch.samples
 
-        def shuffled() -> Array:  # as that of `fit`: NumPy's generator is Python's
-            return draw.random_sample(samples).argsort(kind="stable")
+        def shuffled() -> Array:  # as that of `fit`
+            return np.fromiter(iter(draw, None), np.float64, samples).argsort(kind="stable")
 
         def watch() -> float:
             training.write_back()
