@@ -33,7 +33,7 @@ def to_text(program: Rolled, per_sample: bool = False) -> str:
 
     δ2[i] stands for ∂J/∂z2[i], and `sum` for the sum over the samples; there is none where results are `per_sample`.
     """
-    program = program._replace(labels=_labels(program))
+    program = program._replace(labels=_numbered(program, _labels(program)))
     lines = []
     for rounds, nests in program.series:
         outer = _OUTER if rounds > 1 else ""
@@ -129,7 +129,12 @@ def _labels(program: Rolled) -> dict[Place, str]:
             for k in range(-ahead, rounds + (again in single)):
                 for (space, place), rest in zip(results, indices):
                     labels[space, place + k * moves[0]] = f"{name}[{k + ahead},{rest}"
-    numbers: dict[str, int] = {}  # t1, t2, ... in the order in which they are computed
+    return labels
+
+
+def _numbered(program: Rolled, labels: dict[Place, str]) -> dict[Place, str]:
+    """The labels, with t1, t2, ... in the order in which they are computed."""
+    numbers: dict[str, int] = {}
     for at in [at for nest in program.nests for at in _results(nest, program.table)]:
         name, _, rest = labels[at].partition("[")
         if name in program.unnamed:
