@@ -317,9 +317,10 @@ def test_loops_three_deep() -> None:
     rng = np.random.default_rng(0)
     X, Y = rng.normal(size=(50, 6)), rng.normal(size=(50, 7))
     program = compile(f, params=flat)
-    _, gradient = program.value_and_grad(X, Y)
+    value, gradient = program.value_and_grad(X, Y)
     expected = [(X[:, i + j] * Y[:, j + k]).mean() for i in range(4) for j in range(3) for k in range(5)]
     assert gradient == pytest.approx(expected, rel=1e-12)
+    assert value == pytest.approx(sum(w.data * d for w, d in zip(flat, expected)), rel=1e-12)
     assert max(len(nest.loops) for kernel in program._kernels.values() for nest in kernel.rolled.nests) == 3
 
 

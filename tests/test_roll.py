@@ -321,12 +321,12 @@ def test_four_segments_are_sums_and_five_a_table() -> None:
 
 
 def test_arrays_are_segments_unless_they_are_too_many() -> None:
-    """A sum over arrays that stand one behind the other: a segment for each of four; of six, one for all."""
-    for names, terms in (("abcd", [2, 2, 2, 2]), ("abcdef", [12])):
-        xs = [x for name in names for x in some(2, name)]
+    """A product of arrays that stand one behind the other: a segment for each of four; of six, one for all."""
+    for names, terms in (("abcd", 2), ("abcdef", 12)):
+        xs, ws = ([x for name in names for x in some(2, case(name))] for case in (str.lower, str.upper))
         with tracing():
-            (nest,) = interpreted([total(xs)], xs).nests
-        assert [segment.terms for segment in nest.segments] == terms
+            (nest,) = interpreted([dot(ws, xs)], xs, ws).nests
+        assert {(segment.terms, segment.table) for segment in nest.segments} == {(terms, False)}
 
 
 def test_a_single_result_keeps_no_steps_apart() -> None:
