@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from functools import reduce
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,6 +43,22 @@ def some(n: int) -> list[Value]:
 
 W = some(6)
 
+
+def steps(x: Any, h: Any) -> Any:
+    """A recurrence, whose last state has a number of its own added in each step."""
+    for t in range(6):
+        h = [tanh(dot([w, v], h[-2:]) + a * x[t]) for w, v, a in zip(W, W[3:], h)]
+        h[0] = h[0] + sin(h[0] * x[t])
+    return total(h)
+
+
+def power(p: Any) -> Any:
+    """A recurrence of parameters."""
+    for _ in range(5):
+        p = [sin(a * b) for a, b in zip(p, [*p[1:], p[0]])]
+    return p
+
+
 CASES = {
     "relu": net("relu", [5, 2]),
     "tanh": net("tanh", [4, 3, 1]),
@@ -54,6 +72,14 @@ CASES = {
         (5, 7),
         W,
     ),
+    "three indices": Case(
+        lambda x, y: total([sin(x[12 * i + 4 * j + k] * y[j]) for i in range(2) for j in range(3) for k in range(4)]),
+        (24, 3),
+    ),
+    "recurrence": Case(steps, (6, 3), W),
+    "chain": Case(lambda x: reduce(lambda y, _: sin(y * x[0]), range(7), x[1]), (2,)),
+    "products so far": Case(lambda x: total(accumulate(x, lambda a, b: a * b)), (9,)),
+    "recurrence of parameters": Case(lambda x: dot(power(W[:3]), x), (3,), W),
 }  # fmt: skip
 
 
