@@ -481,35 +481,73 @@ class _Emitter:
 
     def load_block(self, arguments: list[int], first: str, final: str) -> None:
         """Copy the block's samples into rows, and their weights behind them."""
-        n = self.width
+        n, lanes = self.width, self.lanes
         longs, reals, truths = (f"<{n} x {kind}>" for kind in ("i64", self.real, "i1"))
-        lanes = f"<{', '.join(f'i64 {k}' for k in range(n))}>"
-        turns = self.new(f"add {longs} {self.all(first)}, {lanes}")
+        steps = f"<{', '.join(f'i64 {k}' for k in range(n))}>"
+        turns = self.new(f"add {longs} {self.all(first)}, {steps}")
         inside = self.new(f"icmp ule {longs} {turns}, {self.all(final)}")
-        turns = self.new(f"select {truths} {inside}, {longs} {turns}, {longs} {self.all(final)}")
-        samples = turns
-        if not self.per_sample:
-            addresses = self.new(f"getelementptr i64, ptr %order, {longs} {turns}")
-            samples = self.gather(f"v{n}i64", longs, addresses)
-        place = 0
-        for j, width in enumerate(arguments):
-            if width == 0:
-                continue
-            source = self.new(f"load ptr, ptr {self.new(f'getelementptr ptr, ptr %inputs, i64 {j}')}")
-            starts = self.new(f"mul {longs} {samples}, {self.all(str(width))}")
-            with self.loop(width) as (k, _, _):
-                if self.per_sample and width == 1 < n:
-                    x = self.side_by_side(reals, self.at(source, first), inside)
-                else:
-                    at = self.new(f"add {longs} {starts}, {self.all(k)}")
-                    addresses = self.new(f"getelementptr {self.real}, ptr {source}, {longs} {at}")
-                    x = self.gather(f"v{n}{self.suffix}", reals, addresses)
-                self.do(f"store {reals} {x}, ptr {self.row(self.affine(place, [(k, 1)]))}, align {self.size}")
-            place += width
         weight = self.new(
             f"select {truths} {inside}, {reals} {self.all('%weight', self.real)}, {reals} zeroinitializer"
         )
-        self.do(f"store {reals} {weight}, ptr {self.row(str(place))}, align {self.size}")
+        self.do(f"store {reals} {weight}, ptr {self.row(str(sum(arguments)))}, align {self.size}")
+        inputs = [(j, sum(arguments[:j]), width) for j, width in enumerate(arguments) if width]
+        # Samples in order that are one number each stand side by side already.
+        alone = [(j, place) for j, place, width in inputs if self.per_sample and width == 1 < n]
+        for j, place in alone:
+            x = self.side_by_side(reals, self.at(self.input(j), first), inside)
+            self.do(f"store {reals} {x}, ptr {self.row(str(place))}, align {self.size}")
+        with self.loop(n // lanes) as (group, _, _):
+            self.shift = self.affine("0", [(group, lanes)])
+            self.width = lanes
+            samples = [self.sample(self.affine(first, [(self.shift, 1), (str(k), 1)]), final) for k in range(lanes)]
+            for j, place, width in inputs:
+                if (j, place) not in alone:
+                    source = self.input(j)
+                    starts = [self.at(source, self.new(f"mul i64 {sample}, {width}")) for sample in samples]
+                    self.transpose(starts, place, width)
+        self.shift = "0"
+        self.width = n
+
+    def input(self, j: int) -> str:
+        return self.new(f"load ptr, ptr {self.new(f'getelementptr ptr, ptr %inputs, i64 {j}')}")
+
+    def sample(self, turn: str, final: str) -> str:
+        """The number of the sample whose turn it is, or of the final one if there is none."""
+        turn = self.new(f"call i64 @llvm.umin.i64(i64 {turn}, i64 {final})")
+        if self.per_sample:
+            return turn
+        return self.new(f"load i64, ptr {self.new(f'getelementptr i64, ptr %order, i64 {turn}')}")
+
+    def transpose(self, starts: list[str], place: int, width: int) -> None:
+        """Store what begins at `starts`, so many numbers each, as vectors of one of each, at `place` and behind."""
+        lanes = self.lanes
+        if width < lanes:
+            for column in range(width):
+                x = "poison"
+                for lane, start in enumerate(starts):
+                    one = self.new(f"load {self.real}, ptr {self.at(start, str(column))}, align {self.size}")
+                    x = self.new(f"insertelement {self.vector} {x}, {self.real} {one}, i64 {lane}")
+                self.do(f"store {self.vector} {x}, ptr {self.row(str(place + column))}, align {self.size}")
+            return
+        with self.loop(width // lanes) as (k, _, _):
+            self.transpose_square(starts, place, self.affine("0", [(k, lanes)]))
+        if width % lanes:
+            self.transpose_square(starts, place, str(width - lanes))
+
+    def transpose_square(self, starts: list[str], place: int, column: str) -> None:
+        """As many columns as there are starts: blocks of 1, 2, 4, ... change places across the diagonal."""
+        lanes = self.lanes
+        x = [self.new(f"load {self.vector}, ptr {self.at(start, column)}, align {self.size}") for start in starts]
+        h = 1
+        while h < lanes:
+            left = [k if not k & h else lanes + k - h for k in range(lanes)]
+            for k in [k for k in range(lanes) if not k & h]:
+                pair = x[k], x[k + h]
+                x[k], x[k + h] = (self.shuffle(*pair, lanes, [m + shift for m in left]) for shift in (0, h))
+            h *= 2
+        for k, row in enumerate(x):
+            at = self.row(self.affine(place + k, [(column, 1)]))
+            self.do(f"store {self.vector} {row}, ptr {at}, align {self.size}")
 
     def side_by_side(self, kind: str, address: str, inside: str) -> str:
         n = self.width
@@ -517,13 +555,6 @@ class _Emitter:
         self.declared.add(f"declare {kind} @{name}(ptr, i32, <{n} x i1>, {kind})")
         given = f"ptr {address}, i32 {self.size}, <{n} x i1> {inside}, {kind} zeroinitializer"
         return self.new(f"call {kind} @{name}({given})")
-
-    def gather(self, suffix: str, kind: str, addresses: str) -> str:
-        n = self.width
-        name = f"llvm.masked.gather.{suffix}.v{n}p0"
-        self.declared.add(f"declare {kind} @{name}(<{n} x ptr>, i32, <{n} x i1>, {kind})")
-        mask = f"<{n} x i1> <{', '.join(['i1 true'] * n)}>"
-        return self.new(f"call {kind} @{name}(<{n} x ptr> {addresses}, i32 8, {mask}, {kind} poison)")
 
 
 def _parts(rounds: int, size: int) -> list[tuple[int, int, int]]:
