@@ -53,6 +53,8 @@ from tinygrad_sq import (
     value_and_grad,
     where,
 )
+from tinygrad_sq.compiler import kernel
+from tinygrad_sq.compiler.native import machine
 from tinygrad_sq.compiler.program import Program
 from tinygrad_sq.compiler.trace import TraceError
 from tinygrad_sq.table import Op
@@ -926,6 +928,22 @@ def test_long_code_calls_its_functions() -> None:
     assert gradient == pytest.approx([w.grad for w in W], rel=1e-9, abs=1e-12)
     definitions = [line for line in program.llvm.splitlines() if line.startswith("define")]
     assert sum("@vector.tanh" in line for line in definitions) == 1
+
+
+def test_rows_of_a_block_stay_within_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where they would not, a block has fewer samples, down to a register's; the numbers stay."""
+    f, params = BLOCKS["long recurrence"]
+    X = np.random.default_rng(0).normal(size=(37, 3))
+    seen = []
+    for room in (1 << 30, 1 << 10):
+        monkeypatch.setattr(kernel, "_ROOM", room)
+        program = compile(f, params=params)
+        y, gradient = program.flat_value_and_grad(X)
+        (made,) = program._kernels.values()
+        seen.append((made.block, y, gradient))
+    (large, *_), (small, *_) = seen
+    assert small == min(machine().register // 8, large) < large
+    assert np.allclose([seen[0][1], *seen[0][2]], [seen[1][1], *seen[1][2]], rtol=1e-13, atol=1e-14)
 
 
 @pytest.mark.parametrize("running", [True, False])
