@@ -394,6 +394,10 @@ def test_text_of_scalars() -> None:
         "y[0] = 3 + t1[0] · x[0]",
         "for i < 2: y[i+2] = cos(t2[i])",
     ]
+    nameless = [Value(0.1), Value(0.2)]
+    with tracing():
+        unlabelled = rolled([dot(nameless, [sin(x[0]), cos(x[0])])], x, nameless)
+    assert to_text(unlabelled, per_sample=True).splitlines()[-1] == "y[0] = p[0] · t1[0] + p[1] · t2[0]"
     assert to_text(late, per_sample=True).splitlines() == [
         "t1[0] = exp(x[0])",
         "t2[0] = sin(t1[0])",
@@ -473,13 +477,29 @@ def test_layers_of_one_width_are_a_series() -> None:
     """E2, E6 and E7 with the layer as a number that the loop counts."""
     text = to_text(mlp([5] * 7))
     for part in (
-        "for s < 6:\n  for i < 5: a{s+2}[i] = tanh(z{s+2}[i])\n",
+        "for s < 6:\n  for i < 5: a{s+2}[i] = tanh(z{s+2}[i])\n  for i < 5: t1[s,i] = |z{s+2}[i]|\n",
+        "\n  for i < 5: square(sech(z{s+2}[i])) = sech(z{s+2}[i]) · sech(z{s+2}[i])\n",
         "\n  for i < 5: z{s+3}[i] = b{s+2}[i] + Σ_{j < 5} W{s+2}[i,j] · a{s+2}[j]\n",
-        "for s < 6:\n  for i < 5: t12[s,i] = Σ_{j < 5} W{7-s}[j,i] · t11[s,j]\n",
-        "\n  for i < 5: t11[s+1,i] = t12[s,i] · t8[5-s,i]\n",
-        "for s < 5:\n  for i < 5, j < 5: y[6i+j+150-30s] = sum(t11[s+1,i] · a{6-s}[j])\n",
+        "for s < 6:\n  for i < 5: t10[s,i] = Σ_{j < 5} W{7-s}[j,i] · t9[s,j]\n",
+        "\n  for i < 5: t9[s+1,i] = t10[s,i] · square(sech(z{7-s}[i]))\n",
+        "for s < 5:\n  for i < 5, j < 5: y[6i+j+150-30s] = sum(t9[s+1,i] · a{6-s}[j])\n",
     ):
         assert part in text
+
+
+def test_a_loss_in_each_step_is_part_of_the_series() -> None:
+    """Also one of a single unit, whose δ has a term more than the others'."""
+    W = [[Value(0.1 * i - 0.2 * j, f"W[{i},{j}]") for j in range(4)] for i in range(4)]
+    xs = some(10, "x")
+    with tracing():
+        h: Any = [0.5 * x for x in xs[:4]]
+        J: Any = 0.0
+        for x in xs:
+            h = [sin(dot(w, h)) for w in W]
+            J = J + (h[0] - x) * (h[0] - x)
+        roots = [J, *gradient(J, [w for row in W for w in row])]
+    program = interpreted(roots, xs, [w for row in W for w in row])
+    assert [s.rounds for s in program.series if s.rounds > 1] == [8, 8]
 
 
 def test_names_follow_the_counters() -> None:
@@ -503,3 +523,4 @@ def test_names_follow_the_counters() -> None:
     assert pattern(("s", 0, 2), labels={0: "h"}) == "h"
     assert pattern(("s", 1, 2), labels={0: "h", 1: "h"}) == "h"
     assert pattern(("s", 1, 2), labels={}) == "?"
+    assert pattern(("s", 1, 3), labels={0: "∂J/∂z2[0]", 1: "∂J/∂z3[0]", 2: "∂J/∂a4[0]"}) == "δ2[0] and on"

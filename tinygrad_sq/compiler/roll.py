@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from itertools import accumulate, groupby
 from operator import itemgetter, sub
 from typing import TypeAlias
 
@@ -208,7 +208,9 @@ class _Roller:
             starts: list[int] = []
             for _, group in groupby(arrays, alike):
                 names = list(group)
-                for terms, strides, start in _runs([pair for each in names for pair in arrays[each]]):
+                pairs = [pair for each in names for pair in arrays[each]]
+                ends = set(accumulate(len(arrays[each]) for each in names)) if alike is named else set()
+                for terms, strides, start in _runs(pairs, ends):
                     segments.append(Segment(terms, names[0][0], strides))
                     starts += start
             if len(segments) <= most:
@@ -235,8 +237,11 @@ class _Roller:
         return [Nest(*kind, uniform, (start,), (loop,), True)]
 
 
-def _runs(pairs: Sequence[tuple[int, int]]) -> Iterator[tuple[int, tuple[int, int], tuple[int, int]]]:
-    """Runs with constant differences: how many pairs, the differences, the first pair."""
+def _runs(
+    pairs: Sequence[tuple[int, int]], ends: Container[int]
+) -> Iterator[tuple[int, tuple[int, int], tuple[int, int]]]:
+    """Runs with constant differences: how many pairs, the differences, the first pair. Two are no run where an array
+    `ends` between them: there is a difference between any two."""
     k = 0
     while k < len(pairs):
         w, x = pairs[k]
@@ -246,6 +251,8 @@ def _runs(pairs: Sequence[tuple[int, int]]) -> Iterator[tuple[int, tuple[int, in
             dw, dx = strides = pairs[end][0] - w, pairs[end][1] - x
             while end < len(pairs) and pairs[end] == (w + (end - k) * dw, x + (end - k) * dx):
                 end += 1
+            if end == k + 2 and k + 1 in ends:
+                end, strides = k + 1, (0, 0)
         yield end - k, strides, (w, x)
         k = end
 

@@ -87,8 +87,8 @@ class Tape:
             else:
                 args = [results[arg] if isinstance(arg, Value) else arg for arg in node.args]
                 results[node] = result = self.apply(node.op, args)
-                if type(result) is int and node.label:
-                    self.labels.setdefault(result, node.label)
+                if type(result) is int and (label := node.label or self._formula(node.op, args)):
+                    self.labels.setdefault(result, label)
         self.roots = [results[root] for root in roots]
         self.live = self._merge_products(self._uses())
 
@@ -128,6 +128,11 @@ class Tape:
         self.instructions.append(instruction)
         self.refers.append(refers)
         return len(self.refers) - 1
+
+    def _formula(self, op: Op, args: Sequence[Operand]) -> str:
+        """A name for what is spelled out, of something that has a name: step(z2[0]), sech(z2[0])."""
+        names = [self.labels.get(x, "") for x in args if type(x) is int]
+        return f"{op.name}({names[0]})" if callable(op.native) and len(args) == 1 and names[0] else ""
 
     def _uses(self) -> list[int]:
         """Of each instruction, how often the roots and what they depend on take it."""

@@ -23,6 +23,7 @@ _WRITTEN = {
     "fcmp oeq": "[{0} = {1}]",
     "select": "where({0}, {1}, {2})",
     "copy": "{0}",
+    "llvm.fabs": "|{0}|",
 }
 
 _Terms = Sequence[tuple[str, int, int]]  # (counter, stride, rounds) of each loop around
@@ -91,7 +92,12 @@ def _name(program: Rolled, space: str, place: int, terms: _Terms) -> str:
     if space == SCALAR and 0 <= constant < len(program.constants):
         moves = any(stride and rounds > 1 for _, stride, rounds in terms)
         return f"{program.constants[constant]:g}{' and on' if moves else ''}"
-    return _pattern(lambda move: program.labels.get((space, place + move), ""), terms)
+
+    def label(move: int) -> str:
+        given = program.labels.get((space, place + move), "")
+        return given or (f"p[{place + move}]" if space == SCALAR and place + move < program.parameters else "")
+
+    return _pattern(label, terms)
 
 
 def _labels(program: Rolled) -> dict[Place, str]:
@@ -166,6 +172,7 @@ def _pattern(label: Callable[[int], str], terms: _Terms) -> str:
     first = split(0)
     if not any(first):
         return "?"
+    name = "".join(first)
     start = [int(n) for n in first[1::2]]
     moves: list[list[tuple[int, str]]] = [[] for _ in start]
     for counter, stride, rounds in terms:
@@ -173,9 +180,9 @@ def _pattern(label: Callable[[int], str], terms: _Terms) -> str:
             continue
         names = [split(k * stride) for k in range(1, rounds)]
         changes = [int(n) - m for n, m in zip(names[0][1::2], start)]
-        for k, name in enumerate(names, 1):
-            if name[::2] != first[::2] or [int(n) for n in name[1::2]] != [m + k * c for m, c in zip(start, changes)]:
-                return f"{label(0)} and on"
+        for k, other in enumerate(names, 1):
+            if other[::2] != first[::2] or [int(n) for n in other[1::2]] != [m + k * c for m, c in zip(start, changes)]:
+                return f"{name} and on"
         for move, change in zip(moves, changes):
             if change:
                 move.append((change, counter))
