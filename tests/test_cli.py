@@ -357,11 +357,27 @@ def test_says_that_the_cost_has_grown(command: Command, tmp_path: Path) -> None:
         (["draw", "x", "x"], "expected NAME=NUMBER, got 'x'"),
         (["draw", "x", "2=x"], "expected NAME=NUMBER, got '2=x'"),
         (["draw", "x", "x=y"], "expected a number for x, got 'y'"),
+        (["draw", "-x", "x=1"], "-x; a formula that begins with a minus sign goes in parentheses (see"),
+        (["draw", "x", "x=1", "-o", "x.png"], "-o/--output: expected a name that ends in .svg, which is what it holds"),
+        (
+            ["explore", "x", "x=1", "-o", "x.svg"],
+            "expected a name that ends in .html, which is what it holds, got 'x.svg'",
+        ),
     ],
 )
 def test_refuses_arguments(command: Command, arguments: list[str], message: str) -> None:
     """An argument that is missing or out of range: which, and what is accepted."""
-    assert message in refused(command(*arguments))
+    error = refused(command(*arguments))
+    assert message in error
+    assert ("parentheses" in error) == ("parentheses" in message)
+
+
+def test_a_net_is_explored_with_its_data(command: Command, tmp_path: Path) -> None:
+    """Its file alone is no formula."""
+    net = tmp_path / "net.json"
+    net.write_text("{}", encoding="utf-8")
+    message = "net.json is a file: a net is explored with its data, --data FILE.csv"
+    assert message in refused(command("explore", str(net)))
 
 
 @pytest.mark.parametrize(

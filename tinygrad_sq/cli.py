@@ -230,6 +230,8 @@ def _explore(options: argparse.Namespace) -> None:
             return page(root)
 
     if options.data is None:
+        if Path(options.formula).is_file():
+            raise UsageError(f"{options.formula} is a file: a net is explored with its data, --data FILE.csv")
         _write_picture(options, picture)
         return
     model, encoding = _load(options.formula)
@@ -294,7 +296,8 @@ def _tour(options: argparse.Namespace) -> None:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        sys.exit(_fail(f"{message} (see {self.prog} --help)"))
+        minus = "; a formula that begins with a minus sign goes in parentheses" if "arguments: -" in message else ""
+        sys.exit(_fail(f"{message}{minus} (see {self.prog} --help)"))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -425,7 +428,21 @@ FORMULA = (
 
 def _add_formula(parser: argparse.ArgumentParser, output: str) -> None:
     _add_variables(parser)
-    parser.add_argument("-o", "--output", default=output, metavar="FILE", help="where to (default %(default)s)")
+    kind = Path(output).suffix
+    parser.add_argument(
+        "-o", "--output", default=output, type=_ending(kind), metavar="FILE", help="where to (default %(default)s)"
+    )
+
+
+def _ending(kind: str) -> Callable[[str], str]:
+    def name(text: str) -> str:
+        if Path(text).suffix not in ("", kind):
+            raise argparse.ArgumentTypeError(
+                f"expected a name that ends in {kind}, which is what it holds, got {text!r}"
+            )
+        return text
+
+    return name
 
 
 def _add_variables(parser: argparse.ArgumentParser) -> None:

@@ -49,6 +49,8 @@ $('descend').onclick = () => descendTimes(1);
 $('hundred').onclick = () => descendTimes(100);
 $('run').onclick = run;
 $('rate').value = graph.lr;
+$('rule').textContent = `Each parameter p ← p − step size × ∂${names[root]}/∂p`
+  + (trainer ? ', with the mean gradient of all samples' : '');
 onReset.push(() => {
   halt();
   curve.length = 0;
@@ -57,7 +59,7 @@ onReset.push(() => {
 
 panels.push(() => {
   const counted = (n, what) => `${n} ${what}${n === 1 ? '' : 's'}`;
-  $('cost').value = curve.length ? `after ${counted(curve.length, 'step')} ${names[root]} was ${short(curve.at(-1), 6)}`
+  $('cost').value = curve.length ? `${names[root]} was ${short(curve.at(-1), 6)} before step ${curve.length}`
     : `${counted(parameters.length, 'parameter')}, ${counted(train ? train.X.length : 1, 'sample')}`;
   drawCurve();
 });
