@@ -8,6 +8,7 @@ import re
 import runpy
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -255,6 +256,26 @@ def test_reader_that_has_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with open(writer, "w") as pipe:
         monkeypatch.setattr(sys, "stdout", pipe)
         assert main(["predict", str(tmp_path / "net.json"), str(tmp_path / "t.csv")]) == 0
+
+
+def test_a_reader_that_has_enough_keeps_the_net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`train ... | head -7` ends early, but not without the net."""
+    (tmp_path / "t.csv").write_text("a,y\n" + "".join(f"{k},{2 * k}\n" for k in range(20)))
+    reader, writer = os.pipe()
+
+    def head() -> None:
+        with open(reader) as lines:
+            next(line for line in lines if line.startswith("fit"))
+
+    thread = threading.Thread(target=head)
+    monkeypatch.setattr("tinygrad_sq.cli._print_residuals", lambda *args: thread.join())
+    thread.start()
+    with open(writer, "w", buffering=1) as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        how = ["--target", "y", "--epochs", "3", "--out", str(tmp_path / "out")]
+        assert main(["train", str(tmp_path / "t.csv"), *how]) == 0
+    assert (tmp_path / "out" / "net.json").exists()
+    assert not (tmp_path / "out" / "graph.svg").exists()
 
 
 ENCODING = {

@@ -78,13 +78,13 @@ def _train(options: argparse.Namespace) -> None:
     out = _folder(options.out)
     _print_task(job)
     history = job.fit()
+    with _writing(out / "net.json"):  # before what is printed, of which `| head` may want no more
+        save(job.model, out / "net.json", job.encoding.to_json())
     _print_result(job, history)
     s = job.hardest()
     J = sample_graph(job.model, job.X[s], job.Y[s])
     _print_residuals(job, s)
     print()
-    with _writing(out / "net.json"):
-        save(job.model, out / "net.json", job.encoding.to_json())
     print(f"wrote {out / 'net.json'}: the net, for `tinygrad-sq predict {out / 'net.json'} FILE.csv`")
     _try_to_write(out / "graph.svg", lambda: _graph_svg(J), f"J of row {s + 1}, each value with its gradient")
     _try_to_write(out / "loss.svg", lambda: _loss_svg(job, history), "the cost, epoch by epoch")
