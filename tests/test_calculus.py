@@ -466,6 +466,26 @@ def test_gradient_reads_the_graph_and_changes_nothing_in_it() -> None:
     assert x.grad == gradient(y, [x])[0].data
 
 
+def test_a_sum_that_is_several_gradients_has_the_name_of_the_first_or_of_the_one_asked_for() -> None:
+    """δ, where a = z; no leaf gives its name to it, and no value of the graph gets one."""
+    w, b, x = Value(2.0, "w"), Value(1.0, "b"), Value(3.0, "x")
+    z = dot([w], [x], b)
+    z.label = "z"
+    a = table.identity(z)
+    a.label = "a"
+    J = a * a * x
+    J.label = "J"
+    (by_w,) = gradient(J, [w])
+    assert by_w.label == "∂J/∂w"
+    assert isinstance(by_w.args[0], Value)
+    assert by_w.args[0].label == "∂J/∂z"
+    by_b, by_z, by_a = gradient(J, [b, z, a])
+    assert by_b is by_z is by_a
+    assert by_a.label == "∂J/∂a"
+    assert gradient(J, [b])[0].label == "∂J/∂z"
+    assert [v.label for v in (w, b, x, z, a, J)] == ["w", "b", "x", "z", "a", "J"]
+
+
 def test_gradients_are_named() -> None:
     """∂y/∂x is its label where both have one; what is no node of its own (w here) keeps the name that it has."""
     x, w = Value(2.0, "x"), Value(3.0, "w")

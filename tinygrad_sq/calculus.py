@@ -38,9 +38,14 @@ def gradient(y: Value, xs: Iterable[Value], upstream: Value | float = 1.0) -> li
     adjoint[y] = _Sum((upstream, 1.0, None))
     chain_rule(adjoint, _EMPTY, graph_partials)
     results = [_as_value(adjoint[x].value) if x in adjoint else Value(0.0) for x in xs]
-    for node, sum_ in adjoint.items():
-        if sum_.made and y.label and node.label:
-            sum_.name(f"∂{y.label}/∂{node.label}")
+    if y.label:
+        made = {id(sum_.value) for sum_ in adjoint.values() if sum_.made}
+        # Where a = z, one sum is ∂J/∂a and ∂J/∂z: it has the name of the first, unless the other is asked for.
+        asked = set(xs)
+        own = [node for node, sum_ in adjoint.items() if sum_.made and (not node.args or node in asked)]
+        for node in [*[node for node in reversed(adjoint) if node.args], *own]:
+            if node.label and id(adjoint[node].value) in made:
+                adjoint[node].name(f"∂{y.label}/∂{node.label}")
     return results
 
 
