@@ -970,6 +970,8 @@ def test_text_stats_and_code() -> None:
     model = MLP(2, [3, 1], "tanh", seed=0)
     program = compile(lambda x, y: half_squared_error(model(x), y), params=model.parameters())
     assert str(program) == "not compiled yet: call it once"
+    assert repr(program) == f"Program(<lambda>, {len(program.parameters)} parameters, float64)"
+    assert repr(compile(tanh, dtype="float32")) == "Program(Op, 0 parameters, float32)"
     assert program.stats == []
     program.value_and_grad([[1.0, 2.0]] * 2, [[1.0]] * 2)
     assert "for i < 3: z2[i] = b1[i] + Σ_{j < 2} W1[i,j] · x[j]" in str(program)

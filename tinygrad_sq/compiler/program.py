@@ -131,6 +131,10 @@ class Program:
         finally:
             training.write_back()
 
+    def __repr__(self) -> str:
+        name = getattr(self.f, "__name__", type(self.f).__name__)
+        return f"Program({name}, {len(self.parameters)} parameters, {self.dtype})"
+
     def __str__(self) -> str:
         """The rolled programs compiled so far, as text."""
         parts = [
