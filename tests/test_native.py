@@ -240,7 +240,20 @@ def test_registers_of_any_size(
     assert folder.exists()
 
 
-def test_an_unsupported_processor() -> None:
+def test_an_unsupported_processor(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that says which, and what can still be done."""
+
+    def fail() -> None:
+        raise RuntimeError("Unable to find target for this triple")
+
+    monkeypatch.setattr(llvm.Target, "from_default_triple", fail)
+    with pytest.raises(
+        RuntimeError, match=r"no code for this processor \(.+\), so that .* without compiled=True: Unable to"
+    ):
+        compile(sin)([1.0])
+
+
+def test_a_function_without_a_vector_form() -> None:
     """The libm of this machine has no vector function of an unknown name."""
     assert native.machine().libm("no_such_function", 1) is None
     name = next(row.native for row in table.rows.values() if row.native == "exp")

@@ -41,9 +41,8 @@ def gradient(y: Value, xs: Iterable[Value], upstream: Value | float = 1.0) -> li
     if y.label:
         made = {id(sum_.value) for sum_ in adjoint.values() if sum_.made}
         # Where a = z, one sum is ∂J/∂a and ∂J/∂z: it has the name of the first, unless the other is asked for.
-        asked = set(xs)
-        own = [node for node, sum_ in adjoint.items() if sum_.made and (not node.args or node in asked)]
-        for node in [*[node for node in reversed(adjoint) if node.args], *own]:
+        inner = [node for node in reversed(adjoint) if node.args]
+        for node in [*inner, *[x for x in xs if x in adjoint and adjoint[x].made]]:
             if node.label and id(adjoint[node].value) in made:
                 adjoint[node].name(f"∂{y.label}/∂{node.label}")
     return results

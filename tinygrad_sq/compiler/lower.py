@@ -415,8 +415,8 @@ class _Emitter:
         self.do(f"%padded = mul i64 {blocks}, {self.width}")
         final = self.new("sub i64 %last, 1")
         varied = [series for series in self.program.series if not series.nests[0].uniform]
-        sums = [series for series in varied if series.nests[0].sink and not self.per_sample]
-        computed = [series for series in varied if series not in sums]
+        sums = [] if self.per_sample else [series for series in varied if series.nests[0].sink]
+        computed = [series for series in varied if self.per_sample or not series.nests[0].sink]
         readers = [nest for series in varied for nest in series.nests]
         groups = self.new(f"udiv i64 {self.new(f'add i64 {blocks}, {self.blocks - 1}')}, {self.blocks}")
         with self.loop(groups) as (group, _, _):
@@ -493,6 +493,7 @@ class _Emitter:
         inputs = [(j, sum(arguments[:j]), width) for j, width in enumerate(arguments) if width]
         # Samples in order that are one number each stand side by side already.
         alone = [(j, place) for j, place, width in inputs if self.per_sample and width == 1 < n]
+        others = [each for each in inputs if each[:2] not in alone]
         for j, place in alone:
             x = self.side_by_side(reals, self.at(self.input(j), first), inside)
             self.do(f"store {reals} {x}, ptr {self.row(str(place))}, align {self.size}")
@@ -500,11 +501,10 @@ class _Emitter:
             self.shift = self.affine("0", [(group, lanes)])
             self.width = lanes
             samples = [self.sample(self.affine(first, [(self.shift, 1), (str(k), 1)]), final) for k in range(lanes)]
-            for j, place, width in inputs:
-                if (j, place) not in alone:
-                    source = self.input(j)
-                    starts = [self.at(source, self.new(f"mul i64 {sample}, {width}")) for sample in samples]
-                    self.transpose(starts, place, width)
+            for j, place, width in others:
+                source = self.input(j)
+                starts = [self.at(source, self.new(f"mul i64 {sample}, {width}")) for sample in samples]
+                self.transpose(starts, place, width)
         self.shift = "0"
         self.width = n
 

@@ -6,6 +6,7 @@ import ctypes
 import ctypes.util
 import hashlib
 import os
+import platform
 import tempfile
 from functools import lru_cache
 from pathlib import Path
@@ -37,7 +38,13 @@ class Machine:
 
     def target(self) -> Any:
         """A new target machine: an execution engine takes its own away with it."""
-        default = llvm.Target.from_default_triple()
+        try:
+            default = llvm.Target.from_default_triple()
+        except RuntimeError as error:
+            raise RuntimeError(
+                f"LLVM has no code for this processor ({platform.machine()}), so that compile cannot be used here, and "
+                f"fit goes without compiled=True: {error}"
+            ) from None
         return default.create_target_machine(cpu=self.cpu, features=self.features, opt=2, jit=True)
 
     def libm(self, name: str, operands: int, real: str = "double") -> str | None:
