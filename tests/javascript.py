@@ -161,14 +161,18 @@ def _within(interval: Interval, draw: random.Random, largest: int) -> float:
     return min(max(x, math.nextafter(low, math.inf)), math.nextafter(high, -math.inf))
 
 
+def value_scale(row: Op, y: float, xs: Sequence[float]) -> float:
+    """Where terms cancel, the row itself promises ulps of this and not of its value."""
+    return VALUE_SCALE.get(row.name, no_scale)(y, *xs) if math.isfinite(y) else 0.0
+
+
 def answers(row: Op, many: int = 200) -> Iterator[list[Any]]:
     """Name, key, point, value, partials."""
     ulps = 0.0 if row in EXACT else ULPS
     for point in points(row, many=many):
         made = call(row, [Value(x) for x in point])
-        scale = VALUE_SCALE.get(row.name, no_scale)(made.data, *point) if math.isfinite(made.data) else 0.0
         partials = [about(d, 0.0 if d is None else partial_scale(row, d, point), ulps) for d in made.partials]
-        yield [row.name, key(row), written(point), about(made.data, scale, ulps), partials]
+        yield [row.name, key(row), written(point), about(made.data, value_scale(row, made.data, point), ulps), partials]
 
 
 def library() -> Iterator[list[Any]]:
