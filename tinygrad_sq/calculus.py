@@ -37,14 +37,17 @@ def gradient(y: Value, xs: Iterable[Value], upstream: Value | float = 1.0) -> li
     adjoint = dict.fromkeys(topological_order(y), _EMPTY)
     adjoint[y] = _Sum((upstream, 1.0, None))
     chain_rule(adjoint, _EMPTY, graph_partials)
-    results = [_as_value(adjoint[x].value) if x in adjoint else Value(0.0) for x in xs]
+    sums = [adjoint.get(x, _EMPTY) for x in xs]
+    results = [_as_value(sum_.value) for sum_ in sums]
     if y.label:
         made = {id(sum_.value) for sum_ in adjoint.values() if sum_.made}
         # Where a = z, one sum is ∂J/∂a and ∂J/∂z: it has the name of the first, unless the other is asked for.
-        inner = [node for node in reversed(adjoint) if node.args]
-        for node in [*inner, *[x for x in xs if x in adjoint and adjoint[x].made]]:
-            if node.label and id(adjoint[node].value) in made:
-                adjoint[node].name(f"∂{y.label}/∂{node.label}")
+        for node, sum_ in reversed(adjoint.items()):
+            if node.args and node.label and id(sum_.value) in made:
+                sum_.name(f"∂{y.label}/∂{node.label}")
+        for x, sum_ in zip(xs, sums):
+            if sum_.made and x.label:
+                sum_.name(f"∂{y.label}/∂{x.label}")
     return results
 
 
@@ -100,12 +103,10 @@ class _Sum:
         if len(self.terms) == 1:
             ((u, d, _),) = self.terms
             for factor, other in ((d, u), (u, d)):
-                if type(factor) is float and factor == 1.0:
-                    return other
+                if type(factor) is float and factor in (1.0, -1.0):
+                    self.made = factor == -1.0
+                    return -other if self.made else other
             self.made = True
-            for factor, other in ((d, u), (u, d)):
-                if type(factor) is float and factor == -1.0:
-                    return -other
             return u * d
         self.made = True
         upstream, local, _ = zip(*reversed(self.terms))  # in the order in which the users were made, as E6 is written
@@ -135,13 +136,15 @@ def graph_partials(node: Value) -> list[Any]:
     if op is None:
         return []
     each = each_partial(op, node.args, lambda partial: _on_values(partial, node))
-    for now, then in zip(each, node.partials):
-        data = now.data if isinstance(now, Value) else now if isinstance(now, float) else None
-        if data is not None and then is not None and data != then and not (math.isnan(data) and math.isnan(then)):
+    data = [d.data if isinstance(d, Value) else d for d in each]
+    if data != [*node.partials]:
+        for now, then in zip(data, node.partials):
+            if then is None or not isinstance(now, float) or now == then or (math.isnan(now) and math.isnan(then)):
+                continue
             name = f" {node.label}" if node.label else ""
             raise ValueError(
                 f"an operand of the {op.name} node{name} was changed after the forward pass (a partial derivative was "
-                f"{then!r} then and is {data!r} now); replay() evaluates the graph again"
+                f"{then!r} then and is {now!r} now); replay() evaluates the graph again"
             )
     return each
 

@@ -20,9 +20,10 @@ class Context:
     origins    under detect_anomaly, the line that made each node
     scope      the scope of what is made
     refuse     while compile traces: what is called by whatever would use a Value's number, to raise an error
+    plain      whether a node is recorded, and that is all
     """
 
-    __slots__ = ("recording", "origins", "scope", "refuse")  # not a NamedTuple: each node reads them all
+    __slots__ = ("recording", "origins", "scope", "refuse", "plain")  # not a NamedTuple: each node reads them
 
     def __init__(
         self,
@@ -35,16 +36,18 @@ class Context:
         self.origins = origins
         self.scope = scope
         self.refuse = refuse
+        self.plain = recording and origins is None
 
 
-PLAIN = Context()  # nothing is switched on
-_variable = ContextVar("tinygrad_sq", default=PLAIN)
+_nothing_on = Context()
+_variable = ContextVar("tinygrad_sq", default=_nothing_on)
 context: Callable[[], Context] = _variable.get  # the present one; bound here once, since each node asks for it
 
 
 @contextmanager
 def context_with(**changes: Any) -> Iterator[None]:
-    present = {name: getattr(context(), name) for name in Context.__slots__}
+    now = context()
+    present = {"recording": now.recording, "origins": now.origins, "scope": now.scope, "refuse": now.refuse}
     token = _variable.set(Context(**present | changes))
     try:
         yield

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from tinygrad_sq import table
 from tinygrad_sq.anomaly import check_gradients, check_value
-from tinygrad_sq.context import PLAIN, context, context_with
+from tinygrad_sq.context import context, context_with
 from tinygrad_sq.copying import Copyable
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.methods import Methods
@@ -20,14 +20,15 @@ Method: TypeAlias = "Callable[[Value, Value | float], Value]"
 def _operator(op: Op) -> tuple[Method, Method]:
     """The methods for `v op other` and `other op v`. NotImplemented for what is no number, so that Python asks it.
 
-    Most nodes are made here. So `record` stands here once more: for two Values, with nothing switched on.
+    Most nodes are made here. So `record` stands here once more, for two Values.
     """
     forward, gradient = op.forward, op.gradient
 
     def operate(a: Value, b: Value | float) -> Value:
         if not isinstance(b, Value):
             return _with_number(op, a, b)
-        if context() is not PLAIN:
+        here = context()
+        if not here.plain:
             return record(op, (a, b))
         x, y = a.data, b.data
         node = _new(Value)
@@ -36,7 +37,7 @@ def _operator(op: Op) -> tuple[Method, Method]:
         node.op = op
         node.args = (a, b)
         node.label = ""
-        node.scope = ()
+        node.scope = here.scope
         try:
             node.partials = gradient(z, x, y)
         except ZeroDivisionError:

@@ -62,7 +62,9 @@ def fuse(nests: Sequence[Nest], readers: Sequence[Nest], rows: int, again: bool 
             home.append(nest)
     read = [(id(reader), _read(reader, rows)) for reader in readers]
     reading = {
-        id(nest): {reader for reader, spans in read if _any_meets(spans, _results(nest, rows))} for nest in nests
+        id(nest): {reader for reader, spans in read if _any_meets(spans, results)}
+        for nest in nests
+        for results in [_results(nest, rows)]
     }
     for body in reversed(bodies):
         for nest in [nest for nest in reversed(body) if not calls([nest])]:
@@ -138,8 +140,14 @@ def _results(nest: Nest, rows: int) -> Span:
 
 def _span(nest: Nest, k: int) -> Span:
     """Where its k-th place is, in all rounds."""
-    reaches = [(loop.rounds - 1) * loop.strides[k] for loop in nest.loops]
-    return nest.places[k] + sum(min(0, r) for r in reaches), nest.places[k] + sum(max(0, r) for r in reaches)
+    first = last = nest.places[k]
+    for loop in nest.loops:
+        reach = (loop.rounds - 1) * loop.strides[k]
+        if reach < 0:
+            first += reach
+        else:
+            last += reach
+    return first, last
 
 
 def _any_meets(spans: Sequence[Span], other: Span) -> bool:

@@ -176,7 +176,7 @@ class Kernel:
             len(tape.live),
             len(self.rolled.nests),
             self.rolled.rows * width * blocks * dtype.itemsize,
-            sum(max(1, len(tape.instructions[i][1]) - 1) for i in tape.live) - len(inputs) - len(parameters),
+            sum(nest.flops for nest in self.rolled.nests),
             dict(zip(("trace", "tape", "roll", "native"), [b - a for a, b in pairwise(clock)])),
         )
         self.lanes = [Lane(self) for _ in range(threads)]

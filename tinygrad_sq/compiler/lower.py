@@ -260,22 +260,26 @@ class _Emitter:
         self, body: Body, starts: list[list[tuple[int, int]]], counters: tuple[Counter, ...]
     ) -> list[list[list[list[str]]]]:
         """Per nest, the places of the rounds numbered `starts` in the innermost loops, which the counters move on."""
-        known: dict[tuple[int, ...], str] = {}
+        known: dict[tuple[int, tuple[int, ...]], str] = {}
         inner = len(counters) - 2
 
-        def place(nest: Nest, k: int, at: tuple[int, int]) -> str:
-            strides = [loop.strides[k] for loop in nest.loops]
-            strides[inner:inner] = [0] * (len(counters) - len(strides))
-            start = nest.places[k] + at[0] * strides[-2] + at[1] * strides[-1]
-            moves = tuple([stride * times for stride, (_, times) in zip(strides, counters)])
-            if (start, *moves) not in known:
-                known[start, *moves] = self.affine(start, [(i, move) for (i, _), move in zip(counters, moves)])
-            return known[start, *moves]
+        def place(start: int, moves: tuple[int, ...]) -> str:
+            at = start, moves
+            if at not in known:
+                known[at] = self.affine(start, [(i, move) for (i, _), move in zip(counters, moves)])
+            return known[at]
 
-        return [
-            [[[place(nest, k, at) for k in range(len(nest.places))] for at in line] for line in starts]
-            for nest in body.nests
-        ]
+        found = []
+        for nest in body.nests:
+            ways: list[tuple[int, int, int, tuple[int, ...]]] = []
+            for k, first in enumerate(nest.places):
+                strides = [loop.strides[k] for loop in nest.loops]
+                strides[inner:inner] = [0] * (len(counters) - len(strides))
+                moves = tuple([stride * times for stride, (_, times) in zip(strides, counters)])
+                ways.append((first, strides[-2], strides[-1], moves))
+            lines = [[[place(at + i * di + j * dj, moves) for at, di, dj, moves in ways] for i, j in r] for r in starts]
+            found.append(lines)
+        return found
 
     def rounds(self, body: Body, places: list[list[list[list[str]]]]) -> None:
         """Rounds of the innermost loops, line by line, given their places per nest: their results, for all samples."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import hashlib
 import os
 import platform
 import tempfile
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,8 @@ class Machine:
             llvm.load_library_permanently("libmvec.so.1")
         except RuntimeError:
             self.abi = None
-        llvm.load_library_permanently(ctypes.util.find_library("m") or "libm.so.6")
+        with suppress(RuntimeError):  # elsewhere than with glibc, libm is part of what is loaded already
+            llvm.load_library_permanently("libm.so.6")
         # The bytes of a register; how many sums they hold, of 32 or 16 registers; the bytes of a row, several to a sum.
         self.register, self.sums, self.row = (64, 16, 256) if features.get("avx512f") else (32, 8, 64)
 

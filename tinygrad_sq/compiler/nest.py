@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import NamedTuple, TypeAlias
 
 # Where a value lives. ROW: one number per sample, computed or input. SCALAR: the same for all samples.
@@ -61,6 +62,12 @@ class Nest(NamedTuple):
         """Of each of its places."""
         result = SCALAR if self.uniform else ROW
         return [result, *self.spaces, *[space for segment in self.segments for space in segment.spaces]]
+
+    @property
+    def flops(self) -> int:
+        """Additions, multiplications, divisions and function calls in all rounds; a term of a sum is two."""
+        terms = sum(segment.terms for segment in self.segments)
+        return prod(loop.rounds for loop in self.loops) * (2 * terms or max(1, len(self.spaces) - 1))
 
 
 class Series(NamedTuple):

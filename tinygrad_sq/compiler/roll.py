@@ -10,7 +10,6 @@ pattern is a loop over a table. series.py looks for loops around several groups.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from itertools import accumulate, groupby
 from operator import itemgetter, sub
@@ -18,7 +17,7 @@ from typing import TypeAlias
 
 from tinygrad_sq.compiler.nest import ROW, SCALAR, Loop, Nest, Place, Rolled, Segment, Vector
 from tinygrad_sq.compiler.series import series
-from tinygrad_sq.compiler.tape import INPUT, PARAMETER, PRODUCTS, Operand, Tape
+from tinygrad_sq.compiler.tape import PRODUCTS, Operand, Tape
 
 # Of an operand: its space, its place, and what its name begins with.
 _Found: TypeAlias = "tuple[str, int, str]"
@@ -56,9 +55,9 @@ class _Roller:
         self.unnamed: set[str] = set()
 
     def rolled(self) -> Rolled:
-        varies, used, levels = self._levels()
+        varies, levels = self._levels()
         self._remember(self.tape.roots)
-        sinks, copies = self._outputs(varies, used)
+        sinks, copies = self._outputs(varies)
         constants = self.parameters + len(self.constants)
         rows = self.inputs - len(sinks) + sum(len(level) for (varied, _), level in levels.items() if varied)
         scalars = constants + sum(len(level) for (varied, _), level in levels.items() if not varied)
@@ -95,22 +94,20 @@ class _Roller:
             self.unnamed,
         )
 
-    def _levels(self) -> tuple[set[int], set[int], dict[tuple[bool, tuple[int, int]], list[int]]]:
-        """What differs from sample to sample, what is used by something; the instructions by the first and by depth."""
-        depth: dict[int, tuple[int, int]] = {}
-        varies: set[int] = set()
-        used: set[int] = set()
+    def _levels(self) -> tuple[set[int], dict[tuple[bool, tuple[int, int]], list[int]]]:
+        """What differs from sample to sample; the instructions by that and by depth."""
+        leaves = [(ROW, k) for k in range(self.inputs)] + [(SCALAR, k) for k in range(self.parameters)]
+        names = [self.tape.labels[i] for i in range(len(leaves))]
+        self.labels = dict(zip(leaves, names))
+        self.found = {i: (*at, _stem(name)) for i, (at, name) in enumerate(zip(leaves, names))}
+        depth = dict.fromkeys(range(len(leaves)), (0, 0))
+        varies = set(range(self.inputs))
         levels: dict[tuple[bool, tuple[int, int]], list[int]] = {}
         for i in self.tape.live:
-            native, operands = self.tape.instructions[i]
-            if native in (INPUT, PARAMETER):
-                depth[i] = 0, 0
-                self._settle(i, ROW if native == INPUT else SCALAR, int(operands[0]), self.tape.labels[i])
-                if native == INPUT:
-                    varies.add(i)
+            if i < len(leaves):
                 continue
+            native, operands = self.tape.instructions[i]
             refers = self.tape.refers[i]
-            used.update(refers)
             sums, others = max(map(depth.__getitem__, refers))
             depth[i] = (sums + 1, 0) if native == PRODUCTS and len(operands) > 3 else (sums, others + 1)
             if not varies.isdisjoint(refers):
@@ -118,21 +115,14 @@ class _Roller:
             levels.setdefault((i in varies, depth[i]), []).append(i)
             if len(refers) < len(operands):
                 self._remember(operands)
-        return varies, used, levels
+        return varies, levels
 
-    def _outputs(self, varies: set[int], used: set[int]) -> tuple[dict[int, int], list[tuple[int, Operand]]]:
+    def _outputs(self, varies: set[int]) -> tuple[dict[int, int], list[tuple[int, Operand]]]:
         """Outputs that nothing else uses, which leave as they are computed, and those to be copied out in the end."""
         sinks: dict[int, int] = {}
         copies: list[tuple[int, Operand]] = []
-        times = Counter(root for root in self.tape.roots if type(root) is int)
         for k, root in enumerate(self.tape.roots):
-            if (
-                type(root) is int
-                and root in varies
-                and root not in used
-                and times[root] == 1
-                and self.tape.refers[root]
-            ):
+            if type(root) is int and root in varies and self.tape.uses[root] == 1 and self.tape.refers[root]:
                 sinks[root] = k
             else:
                 copies.append((k, root))
@@ -178,7 +168,8 @@ class _Roller:
         A sum of products that takes more than `most` segments has its terms in the table.
         """
         native, operands = self.tape.instructions[i]
-        found = [self.found[x if type(x) is int else repr(x)] for x in operands]
+        constants = len(self.tape.refers[i]) < len(operands)
+        found = [self.found[repr(x) if constants and type(x) is float else x] for x in operands]  # type: ignore[index]
         name = _stem(self.tape.labels.get(i, "") if output is None else self.outputs[output])
         if native != PRODUCTS:
             spaces, places, stems = zip(*found)
@@ -275,7 +266,7 @@ def _groups(described: Sequence[_Described]) -> dict[tuple[_Kind, object], list[
 
 def _stem(label: str) -> str:
     """W1 of W1[0,2]; nothing of a name without indices, which says nothing of what it could share a loop with."""
-    return label.partition("[")[0] if label.endswith("]") else ""
+    return label[: label.find("[")] if label[-1:] == "]" else ""
 
 
 def _loops(vectors: Sequence[Vector]) -> list[tuple[Vector, tuple[Loop, ...]]]:

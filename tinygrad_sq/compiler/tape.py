@@ -55,27 +55,27 @@ class Term:
 
 
 class Tape:
-    """The instructions that compute `roots` from the leaves `inputs` and `parameters`; other leaves are constants.
+    """The instructions that compute `roots` from the leaves `inputs` and `parameters`, which are the first of them;
+    other leaves are constants.
 
     labels     the names of some of them
     refers     for each, the instructions whose results it takes
+    uses       for each, how often the roots and what they depend on take it
     live       those that the roots depend on, in order
     constants  the other leaves
     nodes      how many there are in the graph
     """
 
     def __init__(self, roots: Sequence[Value], inputs: Sequence[Value], parameters: Sequence[Value]) -> None:
-        self.instructions: list[Instruction] = []
-        self.labels: dict[int, str] = {}
-        self.refers: list[list[int]] = []
+        leaves = [*inputs, *parameters]
+        self.instructions: list[Instruction] = [(INPUT, (k,)) for k in range(len(inputs))]
+        self.instructions += [(PARAMETER, (k,)) for k in range(len(parameters))]
+        self.refers: list[list[int]] = [[] for _ in leaves]
+        self.labels = {k: leaf.label for k, leaf in enumerate(leaves)}
         self.constants: list[Value] = []
         self._numbers: dict[object, int] = {}
         self._sums: dict[int, tuple[Callable[..., Products], Sequence[Operand]]] = {}
-        results: dict[Value, Operand] = {}
-        for kind, leaves in ((INPUT, inputs), (PARAMETER, parameters)):
-            for k, leaf in enumerate(leaves):
-                results[leaf] = index = self._append((kind, (k,)), [])
-                self.labels[index] = leaf.label
+        results: dict[Value | float, Operand] = {leaf: k for k, leaf in enumerate(leaves)}
         order = topological_order(*roots)
         self.nodes = len(order)
         for node in order:
@@ -85,12 +85,13 @@ class Tape:
                 results[node] = node.data
                 self.constants.append(node)
             else:
-                args = [results[arg] if isinstance(arg, Value) else arg for arg in node.args]
+                args: list[Any] = [results.get(arg, arg) for arg in node.args]
                 results[node] = result = self.apply(node.op, args)
                 if type(result) is int and (label := node.label or self._formula(node.op, args)):
                     self.labels.setdefault(result, label)
         self.roots = [results[root] for root in roots]
-        self.live = self._merge_products(self._uses())
+        self.uses = self._uses()
+        self.live = self._merge_products(self.uses)
 
     def apply(self, op: Op, args: Sequence[Operand]) -> Operand:
         """The instruction that op's native spelling makes of these operands; of constants alone, the number."""
@@ -122,12 +123,10 @@ class Tape:
         if len(refers) < len(operands):  # -0.0 is not 0.0, and 1 is not 1.0
             key = native, *[x if type(x) is int else repr(x) for x in operands]
         index = self._numbers.setdefault(key, len(self.instructions))
-        return index if index < len(self.instructions) else self._append(instruction, refers)
-
-    def _append(self, instruction: Instruction, refers: list[int]) -> int:
-        self.instructions.append(instruction)
-        self.refers.append(refers)
-        return len(self.refers) - 1
+        if index == len(self.instructions):
+            self.instructions.append(instruction)
+            self.refers.append(refers)
+        return index
 
     def _formula(self, op: Op, args: Sequence[Operand]) -> str:
         """A name for what is spelled out, of something that has a name: step(z2[0]), sech(z2[0])."""
