@@ -2,13 +2,14 @@
 
 A row is a vector of LLVM's, one number per sample of a block; a scalar is broadcast. The kernel is
 
-    kernel(inputs, order, scalars, rows, outputs, first, last, weight)
+    kernel(inputs, order, scalars, room, outputs, first, last, weight)
 
 inputs   a pointer for each argument of the function, to samples x width numbers
 order    the samples' numbers, in the order in which to take them: those from `first` to before `last` are taken. Where
          outputs are per sample it is theirs, and not read
 scalars  parameters, constants, room for what is computed from them alone
-rows     room for `blocks` blocks: so many are computed before their sums are taken, which is then done once for all
+room     for the rows of `blocks` blocks: so many are computed before their sums are taken, which is then done once for
+         all; the rows of a single block are on the stack if they are few
 outputs  sums over the samples are added to them; or the values per sample, an array for each output
 weight   the seed of each sample, 1/m for the mean of m; the rest of the last block repeats a sample with weight 0
 
@@ -58,6 +59,7 @@ class Target(NamedTuple):
 Counter: TypeAlias = "tuple[str, int]"
 
 _PART = 64  # nests in a function
+_STACK = 1 << 14  # bytes
 _COLUMNS = 4  # rounds of an innermost loop that are worked on at once, if there are lines of them
 
 
@@ -413,6 +415,10 @@ class _Emitter:
     # --- the kernel ---
 
     def kernel(self, arguments: list[int]) -> str:
+        numbers = self.program.rows * self.width
+        small = self.blocks == 1 and numbers * self.size <= _STACK  # LLVM makes registers of what is on the stack
+        rows = f"alloca [{numbers} x {self.real}], align 64" if small else "getelementptr i8, ptr %room, i64 0"
+        self.do(f"%rows = {rows}")
         self.bodies(single([series for series in self.program.series if series.nests[0].uniform]))
         samples = self.new("sub i64 %last, %first")
         blocks = self.new(f"udiv i64 {self.new(f'add i64 {samples}, {self.width - 1}')}, {self.width}")
@@ -427,16 +433,17 @@ class _Emitter:
             done = self.new(f"mul i64 {group}, {self.blocks}")
             left = self.new(f"sub i64 {blocks}, {done}")
             self.do(f"%count = call i64 @llvm.umin.i64(i64 {left}, i64 {self.blocks})")
-            with self.loop("%count") as (b, _, _):
+            with self.loop("%count" if self.blocks > 1 else 1) as (b, _, _):
                 self.do(f"%sample = mul i64 {self.new(f'add i64 {done}, {b}')}, {self.width}")
-                self.rows = self.at("%rows", self.new(f"mul i64 {b}, {self.program.rows * self.width}"))
+                if self.blocks > 1:
+                    self.rows = self.at("%rows", self.new(f"mul i64 {b}, {self.program.rows * self.width}"))
                 self.load_block(arguments, self.new("add i64 %first, %sample"), final)
                 bodies = fuse_series(computed, readers, self.program.rows) if self.short else single(computed)
                 self.bodies(bodies, "i64 %sample", "i64 %padded")
             self.rows = "%rows"
             self.bodies(single(sums), "i64 %count")
         types = [*["ptr noalias"] * 5, "i64", "i64", self.real]
-        names = ("inputs", "order", "scalars", "rows", "outputs", "first", "last", "weight")
+        names = ("inputs", "order", "scalars", "room", "outputs", "first", "last", "weight")
         self.define("define internal void @kernel", [f"{kind} %{name}" for kind, name in zip(types, names)])
         values = []
         for k, kind in enumerate(types):
@@ -501,6 +508,8 @@ class _Emitter:
         for j, place in alone:
             x = self.side_by_side(reals, self.at(self.input(j), first), inside)
             self.do(f"store {reals} {x}, ptr {self.row(str(place))}, align {self.size}")
+        if not others:
+            return
         with self.loop(n // lanes) as (group, _, _):
             self.shift = self.affine("0", [(group, lanes)])
             self.width = lanes

@@ -103,6 +103,7 @@ def _optimised(ir: str, level: int, target: Any) -> Any:
     passes = builder.getModulePassManager() if level == 2 else llvm.create_new_module_pass_manager()
     if level == 1:
         passes.add_instruction_combine_pass()
+        passes.add_sroa_pass()
         passes.add_new_gvn_pass()
     passes.run(module, builder)
     return module
