@@ -50,6 +50,9 @@ def _listed(tree: Any) -> Any:
 
 
 def _plan(tree: Any, leaves: list[Any]) -> Any:
+    if not hasattr(tree, "__len__"):  # found out fast, since there are many
+        leaves.append(tree)
+        return None
     tree = _listed(tree)
     if isinstance(tree, Mapping):
         return dict, [(key, _plan(branch, leaves)) for key, branch in tree.items()]

@@ -66,10 +66,10 @@ class _Roller:
         nests: list[Nest] = []
         for (varied, _), level in sorted(levels.items()):
             table = len(self.table)
-            groups = _groups([(i, *self._describe(i, sinks.get(i), _MOST_SEGMENTS)) for i in level])
+            groups = self._groups(level, sinks, _MOST_SEGMENTS)
             if len(groups) > _MOST_GROUPS:
                 del self.table[table:]
-                groups = _groups([(i, *self._describe(i, sinks.get(i), 0)) for i in level])
+                groups = self._groups(level, sinks, 0)
             for (kind, _), members in groups.items():
                 group = [i for i, _ in members]
                 *_, sink = kind
@@ -162,14 +162,29 @@ class _Roller:
             self._settle(i, space, place, name)
         return places
 
+    def _groups(
+        self, level: Sequence[int], sinks: dict[int, int], most: int
+    ) -> dict[tuple[_Kind, object], list[tuple[int, Vector]]]:
+        """The instructions of one depth by kind and names: what has one name reads as one array. By kind alone if there
+        are too many names for that to be so."""
+        groups: dict[tuple[_Kind, object], list[tuple[int, Vector]]] = {}
+        for i in level:
+            kind, names, places = self._describe(i, sinks.get(i), most)
+            groups.setdefault((kind, names), []).append((i, places))
+        if len(groups) <= _MOST_NESTS * len({kind for kind, _ in groups}):
+            return groups
+        of_one_kind: dict[tuple[_Kind, object], list[tuple[int, Vector]]] = {}
+        for (kind, _), members in groups.items():
+            of_one_kind.setdefault((kind, ()), []).extend(members)
+        return {key: sorted(members, key=itemgetter(0)) for key, members in of_one_kind.items()}
+
     def _describe(self, i: int, output: int | None, most: int) -> tuple[_Kind, tuple[str, ...], Vector]:
         """What must be alike for instructions to share a loop, what had better be (names), and the operands' places.
 
         A sum of products that takes more than `most` segments has its terms in the table.
         """
         native, operands = self.tape.instructions[i]
-        constants = len(self.tape.refers[i]) < len(operands)
-        found = [self.found[repr(x) if constants and type(x) is float else x] for x in operands]  # type: ignore[index]
+        found = [self.found[x if type(x) is int else repr(x)] for x in operands]
         name = _stem(self.tape.labels.get(i, "") if output is None else self.outputs[output])
         if native != PRODUCTS:
             spaces, places, stems = zip(*found)
@@ -248,25 +263,9 @@ def _runs(
         k = end
 
 
-_Described: TypeAlias = "tuple[int, _Kind, tuple[str, ...], Vector]"
-
-
-def _groups(described: Sequence[_Described]) -> dict[tuple[_Kind, object], list[tuple[int, Vector]]]:
-    """The instructions of one depth by kind and names: what has one name reads as one array. By kind alone if there are
-    too many names for that to be so."""
-    groups: dict[tuple[_Kind, object], list[tuple[int, Vector]]] = {}
-    for i, kind, names, places in described:
-        groups.setdefault((kind, names), []).append((i, places))
-    if len(groups) > _MOST_NESTS * len({kind for kind, _ in groups}):
-        groups = {}
-        for i, kind, _, places in described:
-            groups.setdefault((kind, ()), []).append((i, places))
-    return groups
-
-
 def _stem(label: str) -> str:
     """W1 of W1[0,2]; nothing of a name without indices, which says nothing of what it could share a loop with."""
-    return label[: label.find("[")] if label[-1:] == "]" else ""
+    return label.partition("[")[0] if label.endswith("]") else ""
 
 
 def _loops(vectors: Sequence[Vector]) -> list[tuple[Vector, tuple[Loop, ...]]]:
