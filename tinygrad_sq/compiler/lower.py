@@ -70,7 +70,8 @@ class _Emitter:
         self.width = self.stride  # of the vectors in the code being written
         self.rows, self.shift = "%rows", "0"  # where a row's vector is: rows + place · stride + shift
         self.suffix, self.size = ("f64", 8) if self.real == "double" else ("f32", 4)
-        self.lines: list[str] = []
+        self.lines: list[str] = []  # of the function being written, and its values by their text
+        self.names: dict[str, str] = {}
         self.functions: list[str] = []
         self.declared: set[str] = set()
         self.written: set[str] = set()
@@ -83,9 +84,15 @@ class _Emitter:
         return f"<{self.width} x {self.real}>" if self.width > 1 else self.real
 
     def new(self, text: str) -> str:
-        self.count += 1
-        name = f"%t{self.count}"
-        self.lines.append(f"  {name} = {text}")
+        """The name of this value. The same text is the same value, unless it is loaded: every line that is written is
+        also run, since loops have at least one round, and before those below it."""
+        name = self.names.get(text)
+        if name is None:
+            self.count += 1
+            name = f"%t{self.count}"
+            self.lines.append(f"  {name} = {text}")
+            if not text.startswith("load"):
+                self.names[text] = name
         return name
 
     def do(self, text: str) -> None:
@@ -215,11 +222,11 @@ class _Emitter:
             return vector_math.FUNCTIONS[native](self, x)
         if native not in self.written:
             self.written.add(native)
-            lines, self.lines = self.lines, []
+            lines, names, self.lines, self.names = self.lines, self.names, [], {}
             y = vector_math.FUNCTIONS[native](self, "%x")
             head = f"define internal {self.vector} @vector.{native}({self.vector} %x) noinline {{"
             self.functions += [head, *self.lines, f"  ret {self.vector} {y}", "}"]
-            self.lines = lines
+            self.lines, self.names = lines, names
         return self.new(f"call {self.vector} @vector.{native}({self.vector} {x})")
 
     def each(self, native: str, operands: list[str]) -> str:
@@ -466,7 +473,7 @@ class _Emitter:
     def define(self, head: str, parameters: list[str], attributes: str = "") -> None:
         """The lines so far, as a function."""
         self.functions += [f"{head}({', '.join(parameters)}) {attributes}{{", "entry:", *self.lines, "  ret void", "}"]
-        self.lines = []
+        self.lines, self.names = [], {}
 
     def bodies(self, bodies: list[Rounds], *known: str) -> None:
         """The nests one after the other, in terms of the numbers `known`; many of them in functions of their own, since
@@ -477,18 +484,18 @@ class _Emitter:
                     for body in inner:
                         self.body(body, ((i, 1),) if rounds > 1 else ())
             return
-        caller, label, rows = self.lines, self.label, self.rows
+        caller, names, label, rows = self.lines, self.names, self.label, self.rows
         numbers = ["i64 %sample", "i64 %padded", "i64 %count"]
         parameters = ["ptr noalias %scalars", "ptr noalias %rows", "ptr noalias %outputs", *numbers]
         for start in range(0, len(bodies), _PART):
-            self.lines, self.label, self.rows = [], "entry", "%rows"
+            self.lines, self.names, self.label, self.rows = [], {}, "entry", "%rows"
             self.bodies(bodies[start : start + _PART])
             name = f"part{len(self.functions)}"
             self.define(f"define internal void @{name}", parameters, "noinline ")
             given = ["ptr %scalars", f"ptr {rows}", "ptr %outputs"]
             given += [number if number in known else "i64 0" for number in numbers]
             caller.append(f"  call void @{name}({', '.join(given)})")
-        self.lines, self.label, self.rows = caller, label, rows
+        self.lines, self.names, self.label, self.rows = caller, names, label, rows
 
     def load_block(self, arguments: list[int], first: str, final: str) -> None:
         """Copy the block's samples into rows, and their weights behind them."""
