@@ -32,7 +32,7 @@ from tinygrad_sq import (
     table,
     value_and_grad,
 )
-from tinygrad_sq.compiler import native
+from tinygrad_sq.compiler import fuse, lower, native, nest, tape, vector_math
 
 
 @pytest.fixture
@@ -59,20 +59,45 @@ def test_the_same_kernel_is_compiled_once(folder: Path, monkeypatch: pytest.Monk
     assert work() == EXPECTED
     (file,) = folder.iterdir()
     assert file.suffix == ".o"
-    monkeypatch.setattr(native, "_object_code", lambda ir, level: pytest.fail("compiled again"))
-    assert work() == EXPECTED
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(native, "_object_code", lambda ir, level: pytest.fail("compiled again"))
+        patch.setattr("tinygrad_sq.compiler.kernel.lower", lambda *given: pytest.fail("written again"))
+        assert work() == EXPECTED
 
 
 def test_another_kernel_is_another_file(folder: Path) -> None:
-    """The key is the code: type and number of samples at a time are in it, constants are not."""
+    """The key is what the code depends on: type and number of samples at a time are in it, constants and names are
+    not, but for constants that are part of the code."""
     work()
     assert work(3.0) == pytest.approx([3.0 * np.sin(1.0), 3.0 * np.sin(2.0)])
+    compile(lambda another: sin(another) * 4.0).each([1.0, 2.0])
     assert len(list(folder.iterdir())) == 1
+    compile(lambda x: (sin(x) + 1.0) * 4.0).each([1.0, 2.0])
+    compile(lambda x: (sin(x) - 0.0 + 1.5) * 4.0).each([1.0, 2.0])
+    compile(lambda x: (sin(x) + 1.5) * 4.0).each([1.0, 2.0])
+    assert len(list(folder.iterdir())) == 4
     compile(lambda x: sin(x) * 2.0, dtype="float32").each([1.0, 2.0])
     compile(lambda x: sin(x) * 2.0).each([1.0])
     compile(lambda x: sin(x) / 2.0).each([1.0, 2.0])
-    assert len(list(folder.iterdir())) == 4
+    assert len(list(folder.iterdir())) == 7
+
+
+def test_another_version_compiles_its_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code that is written otherwise is not taken for that which is in the cache."""
+    work()
+    monkeypatch.setattr("tinygrad_sq.compiler.kernel.version", lambda: "another")
+    work()
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_the_version_is_of_all_that_writes_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change in any of its modules is another version."""
+    before = lower.version()
+    for module in (fuse, lower, nest, tape, vector_math):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "__file__", __file__)
+            assert lower.version.__wrapped__() != before
+    assert lower.version.__wrapped__() == before
 
 
 @pytest.mark.parametrize(

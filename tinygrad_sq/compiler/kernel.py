@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_sq.calculus import gradient
-from tinygrad_sq.compiler.lower import Target, lower
+from tinygrad_sq.compiler.lower import Target, bare, lower, version
 from tinygrad_sq.compiler.native import Native, machine
 from tinygrad_sq.compiler.roll import roll
 from tinygrad_sq.compiler.tape import Tape
@@ -168,7 +168,9 @@ class Kernel:
         blocks = min(blocks, 8) if width > 1 and not long else 1
         libm = partial(machine().libm, real=real)
         target = Target(width, lanes, machine().sums, blocks, real, mode is Mode.EACH, libm)
-        self.native = Native(lower(self.rolled, widths, target), level=0 if long else 1)
+        program = bare(self.rolled)
+        content = repr((version(), program, widths, target[:-1]))  # the last is libm, which the machine says all of
+        self.native = Native(content, level=0 if long else 1, write=partial(lower, program, widths, target))
         clock.append(time.perf_counter())
         self.mode, self.dtype, self.block, self.blocks = mode, dtype, width, blocks
         self.stats = Stats(

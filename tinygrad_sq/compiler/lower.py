@@ -18,10 +18,14 @@ and run(call) is the same with these eight, eight bytes each, behind the one poi
 
 from __future__ import annotations
 
+import hashlib
 import struct
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple, TypeAlias
+from functools import cache
+from math import nan
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -58,6 +62,7 @@ class Target(NamedTuple):
 # Of a loop: its variable, and how many rounds it takes at once.
 Counter: TypeAlias = "tuple[str, int]"
 
+_IMMEDIATE = (0.0, 1.0, -1.0)  # constants that are written into the code, for LLVM to simplify; others are loaded
 _PART = 64  # nests in a function
 _STACK = 1 << 14  # bytes
 _COLUMNS = 4  # rounds of an innermost loop that are worked on at once, if there are lines of them
@@ -159,8 +164,8 @@ class _Emitter:
         if space == ROW:
             return self.new(f"load {self.vector}, ptr {self.row(place)}, align {self.size}")
         number = int(place) - self.program.parameters if place.isdigit() else -1
-        if 0 <= number < len(self.program.constants) and self.program.constants[number] in (0.0, 1.0, -1.0):
-            scalar = self.literal(self.program.constants[number])  # LLVM simplifies; others are not in the cache's key
+        if 0 <= number < len(self.program.constants) and self.program.constants[number] in _IMMEDIATE:
+            scalar = self.literal(self.program.constants[number])
         else:
             scalar = self.new(f"load {self.real}, ptr {self.at('%scalars', place)}")
         return scalar if uniform or self.width == 1 else self.all(scalar, self.real)
@@ -258,7 +263,9 @@ class _Emitter:
         together = self.sums if sums else 1 if calls(body.nests) else max(1, self.sums * self.lanes // self.stride)
         width = min(columns, _COLUMNS, together)
         height = min(lines, together // width)
-        width = min(columns, together // height if height > 1 or not sums else self.lanes)  # alone, none shares operands
+        width = min(
+            columns, together // height if height > 1 or not sums else self.lanes
+        )  # alone, none shares operands
         for line, m, h in _parts(lines, height):
             for column, n, w in _parts(columns, width):
                 with self.loop(m) as (i, _, _), self.loop(n) as (j, _, _):
@@ -581,6 +588,22 @@ def _parts(rounds: int, size: int) -> list[tuple[int, int, int]]:
     """`rounds` in parts of `size`, and what is left: for each, its first round, how many parts, and their size."""
     rest = rounds % size
     return [part for part in ((0, rounds // size, size), (rounds - rest, min(rest, 1), rest)) if part[1]]
+
+
+def bare(program: Rolled) -> Rolled:
+    """The program without what its code does not depend on: names, and constants that it loads."""
+    constants = [x if x in _IMMEDIATE else nan for x in program.constants]
+    return program._replace(constants=constants, outputs=[], labels={}, unnamed=set())
+
+
+@cache
+def version() -> str:
+    """A hash of the modules that write IR."""
+    digest = hashlib.sha256()
+    for name in ("fuse", "lower", "nest", "tape", "vector_math"):
+        module: Any = sys.modules[f"{__package__}.{name}"]
+        digest.update(module.__spec__.loader.get_data(module.__file__))
+    return digest.hexdigest()
 
 
 def lower(program: Rolled, arguments: list[int], target: Target) -> str:

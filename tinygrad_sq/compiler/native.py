@@ -7,6 +7,7 @@ import hashlib
 import os
 import platform
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -66,27 +67,33 @@ def machine() -> Machine:
 class Native:
     """Compiled code, kept alive; `run` takes the address of a call: see `lower`. Releases the interpreter's lock.
 
-    level  which of LLVM's passes are run: 0 none, 1 those that find something in what `lower` writes, whose loops are
-           as they should be; 2 all, which takes five times as long
+    content  the IR
+    level    which of LLVM's passes are run: 0 none, 1 those that find something in what `lower` writes, whose loops are
+             as they should be; 2 all, which takes five times as long
+    write    gives the IR if the cache does not have the code; `content` is then all that it is made from
     """
 
-    def __init__(self, ir: str, level: int) -> None:
+    def __init__(self, content: str, level: int, write: Callable[[], str] | None = None) -> None:
         host = machine()
-        self.ir = ir
+        self._write = write or (lambda: content)
         self.level = level
         empty = llvm.parse_assembly(f'target triple = "{llvm.get_default_triple()}"')
         self.engine = llvm.create_mcjit_compiler(empty, host.target())
-        made_of = repr(llvm.llvm_version_info), host.cpu, host.features, str(level), ir
+        made_of = repr((llvm.llvm_version_info, host.cpu, host.features, host.abi, level)), content
         key = hashlib.sha256("\0".join(made_of).encode())
         path = _cache_folder() / f"{key.hexdigest()}.o"
         code = _read(path)
         if code is None:
-            code = _object_code(ir, level)
+            code = _object_code(self.ir, level)
             _write(path, code)
         self.engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self.engine.finalize_object()
         self.address: int = self.engine.get_function_address("run")
         self.run: Any = FUNCTION(self.address)
+
+    @property
+    def ir(self) -> str:
+        return self._write()
 
     def assembly(self) -> str:
         target = machine().target()
@@ -115,7 +122,7 @@ def _object_code(ir: str, level: int) -> bytes:
     return code
 
 
-# --- the cache: object code by the hash of its IR and its CPU, with a hash of its own in front ---
+# --- the cache: object code by the hash of its content and its CPU, with a hash of its own in front ---
 
 
 def _cache_folder() -> Path:
