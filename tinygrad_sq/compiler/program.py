@@ -112,7 +112,7 @@ class Program:
 
         def shuffled() -> Array:  # as that of `fit`, whose random() is 27 bits of the low half, 26 of the high one
             words = np.frombuffer(draw.randbytes(8 * samples), "<u8")
-            return ((words & 0xFFFFFFFF) >> 5 << 26 | words >> 38).argsort(kind="stable")
+            return ((words & 0xFFFFFFFF) >> 5 << 26 | words >> 38).argsort()
 
         def watch() -> float:
             training.write_back()
