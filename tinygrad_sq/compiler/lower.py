@@ -379,8 +379,8 @@ class _Emitter:
     def across(self, a: str, b: str, n: int) -> str:
         """In groups of n lanes: a's first plus second, b's first plus second, a's third plus fourth, ..."""
         lanes = self.lanes
-        first = [k + lane for k in range(0, lanes, 2 * n) for side in (0, lanes) for lane in range(side, side + n)]
-        parts = [self.shuffle(a, b, lanes, [lane + shift for lane in first]) for shift in (0, n)]
+        own = [lane + lanes * (lane // n % 2) for lane in range(lanes)]  # of a or b, where they are: no more than a blend
+        parts = [self.shuffle(a, b, lanes, mask) for mask in (own, [lane ^ n for lane in own])]
         return self.new(f"fadd <{lanes} x {self.real}> {', '.join(parts)}")
 
     def shuffle(self, a: str, b: str, lanes: int, mask: Iterable[int]) -> str:
