@@ -193,17 +193,18 @@ class Kernel:
         return np.zeros(shape, self.dtype)
 
     def run(self, batch: Batch, data: Array, outputs: Array, weight: float, order: Array) -> None:
-        """Add to `outputs`, or fill it per sample: with the samples numbered in `order`."""
+        """Write the weighted sums over the samples numbered in `order` into `outputs`, or the results per sample."""
         self.check_constants()
         with self.lock:
             self._run(batch, data, outputs, weight, order)
             ragged = len(order) % self.block
             if ragged and self.mode is not Mode.EACH and not np.isfinite(outputs).all():
                 # The rest of the last block has weight 0, and 0 times inf is NaN: give each such sample a whole block.
-                outputs[:] = 0.0
-                if len(order) > ragged:
-                    self._run(batch, data, outputs, weight, order[:-ragged])
                 self._run(batch, data, outputs, weight / self.block, np.repeat(order[-ragged:], self.block))
+                if len(order) > ragged:
+                    last = outputs.copy()
+                    self._run(batch, data, outputs, weight, order[:-ragged])
+                    outputs += last
 
     def check_constants(self) -> None:
         """Raises ValueError if a Value that the function took as a constant has changed."""
@@ -226,6 +227,7 @@ class Kernel:
             for k, (lane, part) in enumerate(zip(lanes, parts))
             if k * per_lane < m
         ]
+        outputs[:] = 0.0
         for job, part in zip(jobs, parts):
             job.result()
             outputs += part

@@ -10,7 +10,7 @@ order    the samples' numbers, in the order in which to take them: those from `f
 scalars  parameters, constants, room for what is computed from them alone
 room     for the rows of `blocks` blocks: so many are computed before their sums are taken, which is then done once for
          all; the rows of a single block are on the stack if they are few
-outputs  sums over the samples are added to them; or the values per sample, an array for each output
+outputs  the sums over the samples; or the values per sample, an array for each output
 weight   the seed of each sample, 1/m for the mean of m; the rest of the last block repeats a sample with weight 0
 
 and run(call) is the same with these eight, eight bytes each, behind the one pointer `call`.
@@ -330,7 +330,7 @@ class _Emitter:
     # --- sums over the samples ---
 
     def add_up(self, nest: Nest, places: list[list[list[str]]]) -> None:
-        """Add the sums over all samples of the blocks to the outputs, which registers hold in the meantime."""
+        """Add the sums over all samples of these blocks, which registers hold in the meantime, to the outputs."""
         operands = [operands for line in places for _, *operands in line]
         self.width = self.lanes
         zero = "0.0" if self.width == 1 else "zeroinitializer"
@@ -358,9 +358,11 @@ class _Emitter:
                 start += n
 
     def add_to(self, pointer: str, value: str, n: int) -> None:
-        """Add to n neighbouring outputs."""
+        """Add to n neighbouring outputs, which the first group of blocks finds as 0 whatever they are."""
         kind = f"<{n} x {self.real}>" if self.lanes > 1 else self.real
         old = self.new(f"load {kind}, ptr {pointer}, align {self.size}")
+        first = self.new("icmp eq i64 %group, 0")
+        old = self.new(f"select i1 {first}, {kind} zeroinitializer, {kind} {old}")
         self.do(f"store {kind} {self.new(f'fadd {kind} {old}, {value}')}, ptr {pointer}, align {self.size}")
 
     def reduced(self, values: list[str]) -> str:
@@ -444,6 +446,7 @@ class _Emitter:
         readers = [nest for series in varied for nest in series.nests]
         groups = self.new(f"udiv i64 {self.new(f'add i64 {blocks}, {self.blocks - 1}')}, {self.blocks}")
         with self.loop(groups) as (group, _, _):
+            self.do(f"%group = add i64 {group}, 0")
             done = self.new(f"mul i64 {group}, {self.blocks}")
             left = self.new(f"sub i64 {blocks}, {done}")
             self.do(f"%count = call i64 @llvm.umin.i64(i64 {left}, i64 {self.blocks})")
@@ -455,7 +458,7 @@ class _Emitter:
                 bodies = fuse_series(computed, readers, self.program.rows) if self.short else single(computed)
                 self.bodies(bodies, "i64 %sample", "i64 %padded")
             self.rows = "%rows"
-            self.bodies(single(sums), "i64 %count")
+            self.bodies(single(sums), "i64 %count", "i64 %group")
         types = [*["ptr noalias"] * 5, "i64", "i64", self.real]
         names = ("inputs", "order", "scalars", "room", "outputs", "first", "last", "weight")
         self.define("define internal void @kernel", [f"{kind} %{name}" for kind, name in zip(types, names)])
@@ -492,7 +495,7 @@ class _Emitter:
                         self.body(body, ((i, 1),) if rounds > 1 else ())
             return
         caller, names, label, rows = self.lines, self.names, self.label, self.rows
-        numbers = ["i64 %sample", "i64 %padded", "i64 %count"]
+        numbers = ["i64 %sample", "i64 %padded", "i64 %count", "i64 %group"]
         parameters = ["ptr noalias %scalars", "ptr noalias %rows", "ptr noalias %outputs", *numbers]
         for start in range(0, len(bodies), _PART):
             self.lines, self.names, self.label, self.rows = [], {}, "entry", "%rows"

@@ -17,7 +17,7 @@ POINTERS = (
     "update_call",
     "scalars",  # where the gradient's kernel reads the parameters
     "into",  # where the update's kernel reads the settings
-    "sums",  # where the gradient's kernel adds up J, and the gradient behind it
+    "sums",  # where the gradient's kernel writes J, and the gradient behind it
     "now",  # the parameters and what is remembered of them, before the first step
     "then",  # and after it: these two change places at each step
     "now_inputs",  # the update's inputs when `now` is before the step
@@ -45,21 +45,18 @@ def steps(real: str) -> Native:
     size = 8 if real == "double" else 4
     return Native(
         f"""
-declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 define void @run(ptr noalias %fields) {{
 entry:
 {loaded}
   %lam = load {real}, ptr %lam.at
   %penalty = fcmp ogt {real} %lam, 0.0
-  %count = add i64 %parameters, 1
   %gradients = getelementptr {real}, ptr %sums, i64 1
   %first.at = getelementptr i64, ptr %gradient_call, i64 5
   %last.at = getelementptr i64, ptr %gradient_call, i64 6
   %weight.at = getelementptr i64, ptr %gradient_call, i64 7
   %outputs.at = getelementptr i64, ptr %update_call, i64 4
   %bytes = mul i64 %parameters, {size}
-  %sums.bytes = mul i64 %count, {size}
   %settings.bytes = mul i64 %width, {size}
   br label %step
 
@@ -80,7 +77,6 @@ step:
   store i64 %first, ptr %first.at
   store i64 %last, ptr %last.at
   store {real} %weight, ptr %weight.at
-  call void @llvm.memset.p0.i64(ptr %sums, i8 0, i64 %sums.bytes, i1 false)
   call void @llvm.memcpy.p0.p0.i64(ptr %scalars, ptr %p, i64 %bytes, i1 false)
   call void %gradient(ptr %gradient_call)
   %mean = load {real}, ptr %sums
