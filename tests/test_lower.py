@@ -103,8 +103,8 @@ def run(program: Rolled, target: Target, xs: Sequence[Any], params: Sequence[Val
     xs = [np.ascontiguousarray(x, dtype) for x in xs]
     inputs = np.array([x.ctypes.data for x in xs])
     scalars = np.zeros(program.scalars, dtype)
-    scalars[: len(params)] = [p.data for p in params]
-    scalars[len(params) : len(params) + len(program.constants)] = program.constants
+    scalars[: len(program.constants)] = program.constants
+    scalars[len(scalars) - len(params) :] = [p.data for p in params]
     room = program.rows * target.width * target.blocks
     rows = np.full(room + 64, np.nan, dtype)
     outputs = np.ones((len(program.outputs) + 1, blocks * target.width if target.per_sample else 1), dtype)

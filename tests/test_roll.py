@@ -40,7 +40,7 @@ def rounds(loops: Sequence[Loop]) -> Any:
 def run(program: Rolled, inputs: Sequence[float], params: Sequence[float] = ()) -> list[float]:
     """The program for one sample, interpreted as `Nest` describes it."""
     memory = {ROW: [*inputs, *[0.0] * (program.rows - len(inputs))]}
-    memory[SCALAR] = [*params, *program.constants, *[0.0] * (program.scalars - len(params) - len(program.constants))]
+    memory[SCALAR] = [*program.constants, *[0.0] * (program.scalars - len(params) - len(program.constants)), *params]
     outputs = [0.0] * len(program.outputs)
     for nest, counters in steps(program.series):
         places = at(nest, counters)
@@ -317,7 +317,8 @@ def test_four_segments_are_sums_and_five_a_table() -> None:
     (nest,) = five.nests
     assert nest.segments == (Segment(1, (ROW, ROW), (0, 0)), Segment(8, (SCALAR, ROW), (0, 0), table=True))
     assert [segment.single for segment in nest.segments] == [True, False]
-    assert five.table == [n for x, place in enumerate(pairs(4, range(200))) for n in (place, x)]
+    first = five.scalars - five.parameters
+    assert five.table == [n for x, w in enumerate(pairs(4, range(200))) for n in (first + w, x)]
 
 
 def test_arrays_are_segments_unless_they_are_too_many() -> None:

@@ -253,13 +253,14 @@ class Lane:
         rolled = kernel.rolled
         self.native = kernel.native
         self.scalars = np.zeros(rolled.scalars, kernel.dtype)
-        self.scalars[rolled.parameters : rolled.parameters + len(rolled.constants)] = rolled.constants
+        self.scalars[: len(rolled.constants)] = rolled.constants
+        self.parameters = self.scalars[rolled.scalars - rolled.parameters :]
         room = rolled.rows * kernel.block * kernel.blocks * kernel.dtype.itemsize
         store = np.empty(room + 64, np.uint8)
         start = -store.ctypes.data % 64  # a row begins with a cache line
         self.rows = store[start : start + room]
         self.call = np.zeros(8, np.int64)
-        self.call[2:4] = self.scalars.ctypes.data, self.rows.ctypes.data
+        self._room = self.scalars.ctypes.data, self.rows.ctypes.data
         self.weight = self.call[7:].view(kernel.dtype)
         self.address = self.call.ctypes.data
 
@@ -271,11 +272,10 @@ class Lane:
 
     def __call__(self, data: Array) -> None:
         """Make the call written down, for parameters with this data."""
-        self.scalars[: len(data)] = data
+        self.parameters[:] = data
         self.native.run(self.address)
 
     def aim(self, batch: Batch, outputs: Array, order: Array, first: int, last: int, weight: float) -> None:
         """Write down the call; what is given must live until it is made."""
-        self.call[:2] = batch.address, order.ctypes.data
-        self.call[4:7] = outputs.ctypes.data, first, last
+        self.call[:7] = batch.address, order.ctypes.data, *self._room, outputs.ctypes.data, first, last
         self.weight[0] = weight

@@ -7,7 +7,7 @@ A row is a vector of LLVM's, one number per sample of a block; a scalar is broad
 inputs   a pointer for each argument of the function, to samples x width numbers
 order    the samples' numbers, in the order in which to take them: those from `first` to before `last` are taken. Where
          outputs are per sample it is theirs, and not read
-scalars  parameters, constants, room for what is computed from them alone
+scalars  constants, room for what is computed from them and parameters alone, parameters
 room     for the rows of `blocks` blocks: so many are computed before their sums are taken, which is then done once for
          all; the rows of a single block are on the stack if they are few
 outputs  the sums over the samples; or the values per sample, an array for each output
@@ -163,9 +163,9 @@ class _Emitter:
     def load(self, space: str, place: str, uniform: bool) -> str:
         if space == ROW:
             return self.new(f"load {self.vector}, ptr {self.row(place)}, align {self.size}")
-        number = int(place) - self.program.parameters if place.isdigit() else -1
-        if 0 <= number < len(self.program.constants) and self.program.constants[number] in _IMMEDIATE:
-            scalar = self.literal(self.program.constants[number])
+        constants = self.program.constants
+        if place.isdigit() and int(place) < len(constants) and constants[int(place)] in _IMMEDIATE:
+            scalar = self.literal(constants[int(place)])
         else:
             scalar = self.new(f"load {self.real}, ptr {self.at('%scalars', place)}")
         return scalar if uniform or self.width == 1 else self.all(scalar, self.real)
@@ -381,7 +381,9 @@ class _Emitter:
     def across(self, a: str, b: str, n: int) -> str:
         """In groups of n lanes: a's first plus second, b's first plus second, a's third plus fourth, ..."""
         lanes = self.lanes
-        own = [lane + lanes * (lane // n % 2) for lane in range(lanes)]  # of a or b, where they are: no more than a blend
+        own = [
+            lane + lanes * (lane // n % 2) for lane in range(lanes)
+        ]  # of a or b, where they are: no more than a blend
         parts = [self.shuffle(a, b, lanes, mask) for mask in (own, [lane ^ n for lane in own])]
         return self.new(f"fadd <{lanes} x {self.real}> {', '.join(parts)}")
 

@@ -82,7 +82,7 @@ class Rolled(NamedTuple):
     """The program: its series of nests in order, and the storage they use.
 
     rows      places of rows: the inputs, then the results
-    scalars   places of scalars: the parameters, then constants, then uniform results
+    scalars   places of scalars: constants, then uniform results, then the parameters
     outputs   their names
     labels    the names of places; results without one are t1[0], t1[1], ..., t2[0], ... by group
     unnamed   t1, t2, ...

@@ -58,10 +58,13 @@ class _Roller:
         varies, levels = self._levels()
         self._remember(self.tape.roots)
         sinks, copies = self._outputs(varies)
-        constants = self.parameters + len(self.constants)
+        constants = len(self.constants)
         rows = self.inputs - len(sinks) + sum(len(level) for (varied, _), level in levels.items() if varied)
-        scalars = constants + sum(len(level) for (varied, _), level in levels.items() if not varied)
-        self.free = {ROW: range(self.inputs, rows), SCALAR: range(constants, scalars)}
+        parameters = constants + sum(len(level) for (varied, _), level in levels.items() if not varied)
+        self.free = {ROW: range(self.inputs, rows), SCALAR: range(constants, parameters)}
+        leaves = [(ROW, k) for k in range(self.inputs)] + [(SCALAR, parameters + k) for k in range(self.parameters)]
+        for i, (space, place) in enumerate(leaves):
+            self._settle(i, space, place, self.tape.labels[i])
 
         nests: list[Nest] = []
         for (varied, _), level in sorted(levels.items()):
@@ -84,7 +87,7 @@ class _Roller:
         return Rolled(
             series(nests, [self._names(nest) for nest in nests]),
             rows,
-            scalars,
+            parameters + self.parameters,
             self.inputs,
             self.parameters,
             self.constants,
@@ -96,15 +99,12 @@ class _Roller:
 
     def _levels(self) -> tuple[set[int], dict[tuple[bool, tuple[int, int]], list[int]]]:
         """What differs from sample to sample; the instructions by that and by depth."""
-        leaves = [(ROW, k) for k in range(self.inputs)] + [(SCALAR, k) for k in range(self.parameters)]
-        names = [self.tape.labels[i] for i in range(len(leaves))]
-        self.labels = dict(zip(leaves, names))
-        self.found = {i: (*at, _stem(name)) for i, (at, name) in enumerate(zip(leaves, names))}
-        depth = dict.fromkeys(range(len(leaves)), (0, 0))
+        leaves = self.inputs + self.parameters
+        depth = dict.fromkeys(range(leaves), (0, 0))
         varies = set(range(self.inputs))
         levels: dict[tuple[bool, tuple[int, int]], list[int]] = {}
         for i in self.tape.live:
-            if i < len(leaves):
+            if i < leaves:
                 continue
             native, operands = self.tape.instructions[i]
             refers = self.tape.refers[i]
@@ -138,7 +138,7 @@ class _Roller:
     def _remember(self, operands: Iterable[Operand]) -> None:
         for x in operands:
             if type(x) is float and repr(x) not in self.found:
-                self.found[repr(x)] = SCALAR, self.parameters + len(self.constants), ""
+                self.found[repr(x)] = SCALAR, len(self.constants), ""
                 self.constants.append(x)
 
     def _settle(self, i: int, space: str, place: int, label: str) -> None:

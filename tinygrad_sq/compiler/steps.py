@@ -15,11 +15,10 @@ POINTERS = (
     "update",
     "gradient_call",  # their calls, in which what changes is written here
     "update_call",
-    "scalars",  # where the gradient's kernel reads the parameters
     "into",  # where the update's kernel reads the settings
     "sums",  # where the gradient's kernel writes J, and the gradient behind it
-    "now",  # the parameters and what is remembered of them, before the first step
-    "then",  # and after it: these two change places at each step
+    "now",  # the parameters, behind the other scalars of the gradient's kernel, and what is remembered of them
+    "then",  # the same after the first step: these two change places at each step
     "now_inputs",  # the update's inputs when `now` is before the step
     "then_inputs",
     "settings",  # a row for each step
@@ -29,6 +28,7 @@ POINTERS = (
 )
 NUMBERS = (
     "parameters",  # how many
+    "others",  # how many scalars there are before them
     "width",  # of a row of settings
     "steps",  # how many to take, at least 1
 )
@@ -52,11 +52,12 @@ entry:
   %lam = load {real}, ptr %lam.at
   %penalty = fcmp ogt {real} %lam, 0.0
   %gradients = getelementptr {real}, ptr %sums, i64 1
+  %scalars.at = getelementptr i64, ptr %gradient_call, i64 2
   %first.at = getelementptr i64, ptr %gradient_call, i64 5
   %last.at = getelementptr i64, ptr %gradient_call, i64 6
   %weight.at = getelementptr i64, ptr %gradient_call, i64 7
   %outputs.at = getelementptr i64, ptr %update_call, i64 4
-  %bytes = mul i64 %parameters, {size}
+  %to.scalars = sub i64 0, %others
   %settings.bytes = mul i64 %width, {size}
   br label %step
 
@@ -77,7 +78,8 @@ step:
   store i64 %first, ptr %first.at
   store i64 %last, ptr %last.at
   store {real} %weight, ptr %weight.at
-  call void @llvm.memcpy.p0.p0.i64(ptr %scalars, ptr %p, i64 %bytes, i1 false)
+  %scalars = getelementptr {real}, ptr %p, i64 %to.scalars
+  store ptr %scalars, ptr %scalars.at
   call void %gradient(ptr %gradient_call)
   %mean = load {real}, ptr %sums
   br i1 %penalty, label %penalise, label %penalised.all

@@ -88,14 +88,14 @@ def _products(segment: Segment, counter: str, name: Callable[..., str], at: int)
 
 
 def _name(program: Rolled, space: str, place: int, terms: _Terms) -> str:
-    constant = place - program.parameters
-    if space == SCALAR and 0 <= constant < len(program.constants):
+    if space == SCALAR and place < len(program.constants):
         moves = any(stride and rounds > 1 for _, stride, rounds in terms)
-        return f"{program.constants[constant]:g}{' and on' if moves else ''}"
+        return f"{program.constants[place]:g}{' and on' if moves else ''}"
 
     def label(move: int) -> str:
         given = program.labels.get((space, place + move), "")
-        return given or (f"p[{place + move}]" if space == SCALAR and place + move < program.parameters else "")
+        parameter = place + move - (program.scalars - program.parameters)
+        return given or (f"p[{parameter}]" if space == SCALAR and parameter >= 0 else "")
 
     return _pattern(label, terms)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Sequence
 from copy import copy
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,7 +35,7 @@ class Training:
     ) -> None:
         if [id(p) for p in optimizer.parameters] != [id(p) for p in program.parameters]:
             raise ValueError("expected an optimizer of the program's params, in the same order")
-        self.program, self.optimizer, self.lam = program, optimizer, lam
+        self.program, self.optimizer = program, optimizer
         self.batch = program.batch(args)
         self.kernel = program.kernel(Mode.GRADIENT, self.batch)
         self.sums = self.kernel.room(self.batch.samples)
@@ -48,8 +49,13 @@ class Training:
         self.count = len(now[0])
         kernel = update.kernel(Mode.EACH, update.batch((now[0], self.sums[1:], *now[1:])))
         # The parameters and what is remembered of each, before a step and after it, and the update of one by the other:
-        # they change places at each step.
-        self.now, self.then = [kernel.room(self.count) for _ in range(2)]
+        # they change places at each step. Before the parameters stand the other scalars of the gradient's kernel.
+        rolled = self.kernel.rolled
+        others = rolled.scalars - rolled.parameters
+        room = kernel.room(self.count)
+        flat = np.zeros((2, others + room.size), program.dtype)
+        flat[:, : len(rolled.constants)] = rolled.constants
+        self.now, self.then = (each[others:].reshape(room.shape) for each in flat)
         self.now[:, : self.count] = now
         self.inputs = [
             update.batch((p, self.sums[1:], *memory))
@@ -57,6 +63,25 @@ class Training:
         ]
         self.lane = Lane(kernel)
         self.lane.aim(self.inputs[0], self.then, self.inputs[0].order, 0, self.count, 1.0)
+
+        self.fields = np.zeros(len(FIELDS), np.int64)
+        self.fields[FIELDS.index("lam") :].view(program.dtype)[0] = lam
+        self._write(
+            gradient=self.kernel.native.address,
+            update=self.lane.native.address,
+            gradient_call=self.kernel.lanes[0].address,
+            update_call=self.lane.address,
+            into=self.lane.parameters.ctypes.data,
+            sums=self.sums.ctypes.data,
+            penalised=self.penalised.ctypes.data,
+            parameters=self.count,
+            others=others,
+            width=len(settings),
+        )
+
+    def _write(self, **fields: int) -> None:
+        for name, x in fields.items():
+            self.fields[FIELDS.index(name)] = x
 
     def run(self, orders: Sequence[Any], size: int, done: Callable[[float], object]) -> None:
         """Epochs: over the samples in each of these orders, in batches of `size`, and then done(J) for each.
@@ -78,45 +103,35 @@ class Training:
     def steps(self, order: Array, bounds: Array) -> Array:
         """A step for each row of `bounds`, on samples in `order` from one to before the other: J before each (E3)."""
         costs = np.empty(len(bounds), self.sums.dtype)
-        kernel, update = self.kernel, self.lane
-        lane = kernel.lanes[0]
-
-        def gradient(_: object) -> None:  # with several threads; else the kernel itself, without a return to Python
-            first, last = lane.call[5:7].tolist()
-            kernel.run(self.batch, lane.scalars[: self.count], self.sums, float(lane.weight[0]), order[first:last])
-
         before = copy(self.optimizer)
         settings = np.array([self.optimizer.settings() for _ in bounds], self.sums.dtype)
-        arrays = {
-            "scalars": lane.scalars,
-            "into": update.scalars,
-            "sums": self.sums,
-            "now": self.now,
-            "then": self.then,
-            "settings": settings,
-            "penalised": self.penalised,
-            "bounds": bounds,
-            "costs": costs,
-        }
-        called = FUNCTION(gradient)
-        values = {name: array.ctypes.data for name, array in arrays.items()} | {
-            "gradient": kernel.native.address if kernel.threads == 1 else ctypes.cast(called, ctypes.c_void_p).value,
-            "update": update.native.address,
-            "gradient_call": lane.address,
-            "update_call": update.address,
-            "now_inputs": self.inputs[0].address,
-            "then_inputs": self.inputs[1].address,
-            "parameters": self.count,
-            "width": settings.shape[1],
-            "steps": len(bounds),
-        }
-        fields = np.array([values.get(name, 0) for name in FIELDS], np.int64)
-        fields[FIELDS.index("lam") :].view(self.sums.dtype)[0] = self.lam
+        kernel = self.kernel
+        lane = kernel.lanes[0]
+        if kernel.threads > 1:  # then each gradient is a call back to Python
+            states = cycle((self.now, self.then))
+
+            def gradient(_: object) -> None:
+                p, *_memory = next(states)[:, : self.count]
+                first, last = lane.call[5:7].tolist()
+                kernel.run(self.batch, p, self.sums, float(lane.weight[0]), order[first:last])
+
+            called = FUNCTION(gradient)
+            self._write(gradient=ctypes.cast(called, ctypes.c_void_p).value or 0)
+        self._write(
+            now=self.now.ctypes.data,
+            then=self.then.ctypes.data,
+            now_inputs=self.inputs[0].address,
+            then_inputs=self.inputs[1].address,
+            settings=settings.ctypes.data,
+            bounds=bounds.ctypes.data,
+            costs=costs.ctypes.data,
+            steps=len(bounds),
+        )
         kernel.check_constants()
         with kernel.lock:
             lane.aim(self.batch, self.sums, order, 0, 0, 0.0)
-            self.loop.run(fields.ctypes.data)
-        taken = int(fields[FIELDS.index("taken")])
+            self.loop.run(self.fields.ctypes.data)
+        taken = int(self.fields[FIELDS.index("taken")])
         if taken % 2:
             self.now, self.then = self.then, self.now
             self.inputs.reverse()
