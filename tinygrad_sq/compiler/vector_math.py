@@ -1,13 +1,14 @@
 """Vector functions written out in LLVM IR: what nets call most, without a call for every register of a row.
 
-Each takes the emitter to write with and the vector x, and gives the result to 1 ulp (tanh: 4), with the
-infinities and NaN of libm. `1 + x` in their formulas is one fused operation.
+Each takes the emitter to write with and the vector x, and gives the result to 1.5 ulp (tanh: 4), with the infinities
+and NaN of libm.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import cache, partial
 from math import factorial, log
 from typing import Protocol
 
@@ -26,16 +27,35 @@ class Emitter(Protocol):
 
 
 def exp(e: Emitter, x: str) -> str:
-    """2ᵏ exp(r), where k is x / log 2 rounded to an integer and exp(r) a Taylor polynomial."""
+    """2ᵏ (1 + d) of `_parts`."""
+    op = partial(_op, e)
+    d, half, other = _parts(e, x)
+    return op("fmul", op("fmul", op("fadd", d, e.constant(1.0)), half), other)
+
+
+def tanh(e: Emitter, x: str) -> str:
+    """(1 - E²) / (1 + E²) with E = exp(-|x|), which the row `sech` computes as well; E² - 1 = d² + 2 d of d = E - 1."""
+    op = partial(_op, e)
+    one = e.constant(1.0)
+    minus = op("fneg", op("llvm.fabs", x))
+    E = exp(e, minus)
+    d, half, other = _parts(e, minus)
+    power = op("fmul", half, other)
+    d = op("llvm.fma", d, power, op("fsub", power, one))  # near 0 the power is 1: nothing cancels
+    above = op("llvm.fma", d, d, op("fadd", d, d))
+    return op("llvm.copysign", op("fmul", above, op("fdiv", one, op("llvm.fma", E, E, one))), x)
+
+
+def _parts(e: Emitter, x: str) -> tuple[str, str, str]:
+    """d, and 2ᵏ in two factors, of which each is in range where the result is: exp(x) = 2ᵏ (1 + d), with the integer k
+    nearest to x / log 2."""
+    op = partial(_op, e)
     double = e.real == "double"
-    bits, terms, low, high = (52, 13, -746.0, 710.0) if double else (23, 8, -105.0, 90.0)
+    bits, degree, low, high = (52, 9, -746.0, 710.0) if double else (23, 4, -105.0, 90.0)
     integers = f"<{e.width} x i{64 if double else 32}>"
     rounding = e.constant(1.5 * 2.0**bits)  # added to a number, leaves its nearest integer in the lowest bits
     log2 = log(2.0) if double else 0.693145751953125  # in so few bits that its product with k is exact
     rest = 2.3190468138462996e-17 if double else 1.428606765330187e-06
-
-    def op(native: str, *operands: str) -> str:
-        return e.call(native, list(operands), False)
 
     def power(rounded: str) -> str:
         """2 to the integer in the lowest bits of a number that was rounded."""
@@ -49,40 +69,34 @@ def exp(e: Emitter, x: str) -> str:
         x = e.new(f"select <{e.width} x i1> {outside}, {e.vector} {e.constant(bound)}, {e.vector} {x}")
     k = op("fsub", op("llvm.fma", x, e.constant(1.0 / log(2.0)), rounding), rounding)
     r = op("llvm.fma", k, e.constant(-rest), op("llvm.fma", k, e.constant(-log2), x))
-    p = e.constant(1.0 / factorial(terms))
-    for n in reversed(range(terms)):
-        p = op("llvm.fma", p, r, e.constant(1.0 / factorial(n)))
-    # In two factors, of which each is in range where the result is.
+    *coefficients, p = map(e.constant, exp_polynomial(degree))
+    for c in reversed(coefficients):
+        p = op("llvm.fma", p, r, c)
+    d = op("llvm.fma", op("fmul", p, r), r, r)
     half = op("llvm.fma", k, e.constant(0.5), rounding)
     other = op("fadd", op("fsub", k, op("fsub", half, rounding)), rounding)
-    return op("fmul", op("fmul", p, power(half)), power(other))
+    return d, power(half), power(other)
 
 
-def tanh(e: Emitter, x: str) -> str:
-    """(1 - E²) / (1 + E²) with E = exp(-|x|), which the row `sech` computes as well; near 0 the Taylor series."""
+@cache
+def exp_polynomial(degree: int) -> list[float]:
+    """The coefficients, 1/2, 1/6, ..., of a polynomial for (exp(r) - 1 - r) / r² where |r| ≤ log(2) / 2.
 
-    def op(native: str, *operands: str) -> str:
-        return e.call(native, list(operands), False)
-
-    one = e.constant(1.0)
-    size = op("llvm.fabs", x)
-    E = exp(e, op("fneg", size))
-    far = op("fmul", op("llvm.fma", op("fneg", E), E, one), op("fdiv", one, op("llvm.fma", E, E, one)))
-    square = op("fmul", x, x)
-    *coefficients, p = map(e.constant, _series(12))
-    for c in reversed(coefficients):
-        p = op("llvm.fma", p, square, c)
-    near = e.new(f"fcmp olt {e.vector} {size}, {e.constant(0.33)}")
-    signed = op("llvm.copysign", far, x)
-    return e.new(f"select <{e.width} x i1> {near}, {e.vector} {op('fmul', x, p)}, {e.vector} {signed}")
-
-
-def _series(terms: int) -> list[float]:
-    """c in tanh x = Σ c[n] x²ⁿ⁺¹, which tanh' = 1 - tanh² tells one after the other."""
-    c = [Fraction(1)]
-    while len(c) < terms:
-        c.append(-sum((a * b for a, b in zip(c, reversed(c))), Fraction(0)) / (2 * len(c) + 1))
+    They are Taylor's to a higher degree, whose last terms are replaced by what they are but for a multiple of
+    Chebyshev's Tₙ, which is small all over the interval (Lanczos 1938).
+    """
+    c = [Fraction(1, factorial(n + 2)) for n in range(degree + 5)]
+    zero, radius = Fraction(0), Fraction(log(2.0) / 2.0)
+    T = [[Fraction(1)], [zero, 1 / radius]]  # Tₙ(r / radius)
+    while len(T) < len(c):
+        T.append([2 * a / radius - b for a, b in zip([zero, *T[-1]], [*T[-2], zero, zero])])
+    for n in reversed(range(degree + 1, len(c))):
+        c = [a - c[n] / T[n][n] * t for a, t in zip(c, T[n])][:n]
     return [float(x) for x in c]
+
+
+def _op(e: Emitter, native: str, *operands: str) -> str:
+    return e.call(native, list(operands), False)
 
 
 def _splat(x: int, width: int, kind: str) -> str:
