@@ -225,14 +225,15 @@ class _Emitter:
         """A function of `vector_math`: in place, or in code that is long already as a function to call."""
         if self.short:
             return vector_math.FUNCTIONS[native](self, x)
-        if native not in self.written:
-            self.written.add(native)
+        name = f"@vector.{native}.{self.width}"
+        if name not in self.written:
+            self.written.add(name)
             lines, names, self.lines, self.names = self.lines, self.names, [], {}
             y = vector_math.FUNCTIONS[native](self, "%x")
-            head = f"define internal {self.vector} @vector.{native}({self.vector} %x) noinline {{"
+            head = f"define internal {self.vector} {name}({self.vector} %x) noinline {{"
             self.functions += [head, *self.lines, f"  ret {self.vector} {y}", "}"]
             self.lines, self.names = lines, names
-        return self.new(f"call {self.vector} @vector.{native}({self.vector} {x})")
+        return self.new(f"call {self.vector} {name}({self.vector} {x})")
 
     def each(self, native: str, operands: list[str]) -> str:
         """A scalar function, lane by lane."""
@@ -301,7 +302,9 @@ class _Emitter:
         """Rounds of the innermost loops, line by line, given their places per nest: their results, for all samples."""
         if body.nests[0].sink and not self.per_sample:
             self.add_up(body.nests[0], places[0])
-        elif calls(body.nests) and self.stride > self.lanes:  # which are vectors of one register: see `Libm`
+        elif self.stride > self.lanes and any(
+            _of_libm(nest.native) for nest in body.nests
+        ):  # on vectors of one register
             self.width = self.lanes
             with self.loop(self.stride // self.lanes) as (piece, _, _):
                 self.shift = self.affine("0", [(piece, self.lanes)])
@@ -587,6 +590,10 @@ class _Emitter:
         self.declared.add(f"declare {kind} @{name}(ptr, i32, <{n} x i1>, {kind})")
         given = f"ptr {address}, i32 {self.size}, <{n} x i1> {inside}, {kind} zeroinitializer"
         return self.new(f"call {kind} @{name}({given})")
+
+
+def _of_libm(native: str) -> bool:
+    return not is_instruction(native) and native not in vector_math.FUNCTIONS
 
 
 def _parts(rounds: int, size: int) -> list[tuple[int, int, int]]:
