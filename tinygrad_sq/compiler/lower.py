@@ -302,9 +302,8 @@ class _Emitter:
         """Rounds of the innermost loops, line by line, given their places per nest: their results, for all samples."""
         if body.nests[0].sink and not self.per_sample:
             self.add_up(body.nests[0], places[0])
-        elif self.stride > self.lanes and any(
-            _of_libm(nest.native) for nest in body.nests
-        ):  # on vectors of one register
+        elif self.stride > self.lanes and any(_of_libm(nest.native) for nest in body.nests):
+            # libm takes vectors of one register; what is written out is faster in several, whose steps alternate.
             self.width = self.lanes
             with self.loop(self.stride // self.lanes) as (piece, _, _):
                 self.shift = self.affine("0", [(piece, self.lanes)])
