@@ -233,6 +233,9 @@ TESTS = {
     "compiler/text": ["test_roll.py", "test_compile.py::test_text_stats_and_code"],
     "compiler/vector_math": ["test_vector_math.py"],
     "compiler/training": ["test_compile_fit.py"],
+    "compiler/kernel": ["test_compile_fit.py", "test_native.py", "test_compile.py"],
+    "compiler/program": ["test_compile_fit.py", "test_compile.py"],
+    "compiler/native": ["test_native.py"],
     "compiler/roll": ["test_roll.py", "test_tape.py", "test_lower.py", *FUSE, *QUICK],
     "compiler/lower": [
         "test_lower.py",

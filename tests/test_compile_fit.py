@@ -26,6 +26,8 @@ from tinygrad_sq import (
     log,
     sqrt,
 )
+from tinygrad_sq.compiler.kernel import Lane
+from tinygrad_sq.compiler.native import machine
 from tinygrad_sq.compiler.training import Training
 from tinygrad_sq.optim import Optimizer
 
@@ -222,6 +224,35 @@ def test_several_epochs_at_once() -> None:
     threaded_costs, threaded = trained(2, [forth, back])
     assert threaded_costs == pytest.approx(costs, rel=1e-12)
     assert threaded == pytest.approx(parameters, rel=1e-9)
+
+
+def test_a_constant_that_changed() -> None:
+    """What was no parameter when the program was compiled must not have changed when it is trained again."""
+    p, c = Value(1.0), Value(2.0, "c")
+    program = compile(lambda x: (p - c * x) ** 2, params=[p])
+    program.fit([1.0, 2.0], optimizer=SGD([p], 0.01), epochs=1)
+    c.data = 3.0
+    with pytest.raises(ValueError, match="c was 2.0 when the function was compiled and is 3.0 now"):
+        program.fit([1.0, 2.0], optimizer=SGD([p], 0.01), epochs=1)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_each_thread_takes_its_part_of_a_step(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With two, a gradient is that of two parts of the batch; with one, steps do not come back to Python for it."""
+    parts: list[tuple[int, int]] = []
+    run = Lane.run
+
+    def recorded(lane: Lane, *call: Any) -> None:
+        parts.append(call[-2:])
+        run(lane, *call)
+
+    monkeypatch.setattr(Lane, "run", recorded)
+    trained(threads, [list(range(310))])
+    if threads == 1:
+        assert parts == []
+    else:
+        half = -(-150 // (2 * machine().row // 8)) * machine().row // 8  # in whole rows
+        assert sorted(parts[:2]) == [(0, half), (half, 150)]
 
 
 def test_calls_from_several_threads() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 
 from tinygrad_sq import compile, exp, tanh
+from tinygrad_sq.compiler.vector_math import exp_polynomial
 from tinygrad_sq.op import Op
 
 ENDS = [0.0, -0.0, math.inf, -math.inf, math.nan, 709.78, 709.79, -708.4, -745.1, -745.2, 88.72, 88.73, -103.9, -104.0]
@@ -31,3 +33,15 @@ def test_within_a_few_ulp_everywhere(row: Op, ulps: float, dtype: str) -> None:
     assert np.max(np.abs(got[finite] - expected[finite]) / unit) <= ulps
     np.testing.assert_array_equal(got[~finite], rounded[~finite])
     assert np.signbit(got[X == 0.0]).tolist() == np.signbit(rounded[X == 0.0]).tolist()
+
+
+@pytest.mark.parametrize(("degree", "error"), [(9, 0.5 * 2.0**-53), (4, 0.5 * 2.0**-24)])
+def test_the_polynomial_of_exp(degree: int, error: float) -> None:
+    """Of (exp(r) - 1 - r) / r²: it has the degree, and with it exp(r) - 1 is right to a quarter of an ulp."""
+    c = exp_polynomial(degree)
+    assert len(c) == degree + 1
+    with mpmath.workdps(40):
+        for k in range(-100, 101):
+            r = mpmath.log(2) / 2 * k / 100
+            polynomial = r + r**2 * sum(c_n * r**n for n, c_n in enumerate(c))
+            assert abs(polynomial - mpmath.expm1(r)) <= error * abs(r)
