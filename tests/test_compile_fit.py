@@ -232,7 +232,7 @@ def test_a_constant_that_changed() -> None:
     program = compile(lambda x: (p - c * x) ** 2, params=[p])
     program.fit([1.0, 2.0], optimizer=SGD([p], 0.01), epochs=1)
     c.data = 3.0
-    with pytest.raises(ValueError, match="c was 2.0 when the function was compiled and is 3.0 now"):
+    with pytest.raises(ValueError, match=r"c was 2\.0 when the function was compiled and is 3\.0 now"):
         program.fit([1.0, 2.0], optimizer=SGD([p], 0.01), epochs=1)
 
 

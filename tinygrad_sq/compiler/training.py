@@ -79,7 +79,7 @@ class Training:
             width=len(settings),
         )
 
-    def _write(self, **fields: int | None) -> None:
+    def _write(self, **fields: int) -> None:
         for name, x in fields.items():
             self.fields[FIELDS.index(name)] = x
 
@@ -116,7 +116,7 @@ class Training:
                 kernel.run(self.batch, p, self.sums, float(lane.weight[0]), order[first:last])
 
             called = FUNCTION(gradient)
-            self._write(gradient=ctypes.cast(called, ctypes.c_void_p).value)
+            self._write(gradient=ctypes.cast(called, ctypes.c_void_p).value or 0)
         self._write(
             now=self.now.ctypes.data,
             then=self.then.ctypes.data,
