@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import random
 import subprocess
@@ -207,6 +208,25 @@ def an_old_processor(monkeypatch: pytest.MonkeyPatch) -> None:
             features[name] = False
     monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: features)
     monkeypatch.setattr(llvm, "get_host_cpu_name", lambda: "x86-64")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "f", "lanes"), [("float64", "", {"e": 8, "d": 4}), ("float32", "f", {"e": 16, "d": 8})]
+)
+def test_vector_functions_of_this_machine(dtype: str, f: str, lanes: dict[str, int]) -> None:
+    """Where glibc has them, sin and atan2 are called for vectors of one register."""
+    features = llvm.get_host_cpu_features()
+    letter = "e" if features["avx512f"] else "d"
+    try:
+        libmvec = ctypes.CDLL("libmvec.so.1")
+    except OSError:
+        pytest.skip("this machine has no libmvec")
+    program = compile(lambda x, y: sin(x) + table.atan2(x, y), dtype=dtype)
+    program.each(np.ones(100), np.ones(100))
+    for name, operands in (("sin", "v"), ("atan2", "vv")):
+        symbol = f"_ZGV{letter}N{lanes[letter]}{operands}_{name}{f}"
+        assert (f"@{symbol}(" in program.llvm) == hasattr(libmvec, symbol)
+    assert "_ZGV" in program.llvm
 
 
 @pytest.mark.parametrize("lack", [no_libmvec, no_glibc, an_old_processor])
