@@ -115,7 +115,7 @@ def test_demo_writes_pictures_and_the_net(demo: tuple[str, Path]) -> None:
 def test_demo_is_reproducible(demo: tuple[str, Path], command: Command, tmp_path: Path) -> None:
     """The same seed gives the same three files, byte for byte, and another seed another net."""
     command("demo", "--epochs", "3", "--out", "one")
-    command("demo", "--epochs", "3", "--out", "two")
+    command("demo", "--epochs", "3", "-o", "two")
     command("demo", "--epochs", "3", "--out", "three", "--seed", "1")
     for name in "graph.svg", "loss.svg", "net.json":
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
