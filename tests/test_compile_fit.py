@@ -226,6 +226,26 @@ def test_several_epochs_at_once() -> None:
     assert threaded == pytest.approx(parameters, rel=1e-9)
 
 
+@pytest.mark.parametrize("samples", [1, 100, 255, 256, 257, 300, 600])
+def test_the_same_batch_again_and_again(samples: int) -> None:
+    """Whether all of its samples have room in a kernel, and are loaded once, or not: as by gradients one by one."""
+    model = MLP(3, [4, 1], "tanh", seed=3)
+    X, Y = RNG.normal(size=(samples, 3)), RNG.normal(size=(samples, 1))
+    program = compile(lambda x, y: half_squared_error(model(x), y), params=model.parameters())
+    p = program.data()
+    costs = []
+    for _ in range(5):
+        J, gradient = program.flat_value_and_grad(X, Y)
+        costs.append(J)
+        p = p - 0.5 * gradient
+        for parameter, x in zip(model.parameters(), p.tolist()):
+            parameter.data = x
+    again = MLP(3, [4, 1], "tanh", seed=3)
+    history = again.fit(X, Y, optimizer=SGD(again.parameters(), 0.5), epochs=5, compiled=True)
+    assert history.cost == pytest.approx(costs, rel=1e-13)
+    assert [parameter.data for parameter in again.parameters()] == pytest.approx(p.tolist(), rel=1e-11)
+
+
 def test_a_constant_that_changed() -> None:
     """What was no parameter when the program was compiled must not have changed when it is trained again."""
     p, c = Value(1.0), Value(2.0, "c")

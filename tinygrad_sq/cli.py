@@ -484,7 +484,13 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help="share of the rows kept for the test, of each class alike (default %(default)s)",
     )
-    add("-o", "--out", default="out", metavar="DIR", help="folder for net.json, graph.svg, loss.svg (default %(default)s)")
+    add(
+        "-o",
+        "--out",
+        default="out",
+        metavar="DIR",
+        help="folder for net.json, graph.svg, loss.svg (default %(default)s)",
+    )
 
 
 def _number(convert: Callable[[str], T], accept: Callable[[T], bool], expected: str) -> Callable[[str], T]:

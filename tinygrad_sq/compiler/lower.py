@@ -6,7 +6,8 @@ A row is a vector of LLVM's, one number per sample of a block; a scalar is broad
 
 inputs   a pointer for each argument of the function, to samples x width numbers
 order    the samples' numbers, in the order in which to take them: those from `first` to before `last` are taken. Where
-         outputs are per sample it is theirs, and not read
+         outputs are per sample it is theirs, and not read. With several blocks it may be null, if they are no more
+         samples than there is room for, and those of the call before: they are still there
 scalars  constants, room for what is computed from them and parameters alone, parameters
 room     for the rows of `blocks` blocks: so many are computed before their sums are taken, which is then done once for
          all; the rows of a single block are on the stack if they are few
@@ -136,6 +137,19 @@ class _Emitter:
             phis.append(f"  {value} = phi {kind} [ {initial}, %{before} ], [ {end}, %{last} ]")
         self.lines[at:at] = phis
         self.start(f"end{k}")
+
+    @contextmanager
+    def when(self, condition: str) -> Iterator[None]:
+        """What is written is run only if the condition holds, and its values are not known afterwards."""
+        truth, names = self.new(condition), self.names.copy()
+        self.count += 1
+        k = self.count
+        self.do(f"br i1 {truth}, label %when{k}, label %after{k}")
+        self.start(f"when{k}")
+        yield
+        self.do(f"br label %after{k}")
+        self.start(f"after{k}")
+        self.names = names
 
     # --- addresses ---
 
@@ -458,7 +472,12 @@ class _Emitter:
                 self.do(f"%sample = mul i64 {self.new(f'add i64 {done}, {b}')}, {self.width}")
                 if self.blocks > 1:
                     self.rows = self.at("%rows", self.new(f"mul i64 {b}, {self.program.rows * self.width}"))
-                self.load_block(arguments, self.new("add i64 %first, %sample"), final)
+                turn = self.new("add i64 %first, %sample")
+                if self.blocks > 1:
+                    with self.when("icmp ne ptr %order, null"):
+                        self.load_block(arguments, turn, final)
+                else:
+                    self.load_block(arguments, turn, final)
                 bodies = fuse_series(computed, readers, self.program.rows) if self.short else single(computed)
                 self.bodies(bodies, "i64 %sample", "i64 %padded")
             self.rows = "%rows"

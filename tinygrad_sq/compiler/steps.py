@@ -29,6 +29,7 @@ POINTERS = (
 NUMBERS = (
     "parameters",  # how many
     "others",  # how many scalars there are before them
+    "kept",  # how many samples the gradient's kernel has room for: those of the step before it need not load again
     "width",  # of a row of settings
     "steps",  # how many to take, at least 1
 )
@@ -52,6 +53,8 @@ entry:
   %lam = load {real}, ptr %lam.at
   %penalty = fcmp ogt {real} %lam, 0.0
   %gradients = getelementptr {real}, ptr %sums, i64 1
+  %order.at = getelementptr i64, ptr %gradient_call, i64 1
+  %order = load ptr, ptr %order.at
   %scalars.at = getelementptr i64, ptr %gradient_call, i64 2
   %first.at = getelementptr i64, ptr %gradient_call, i64 5
   %last.at = getelementptr i64, ptr %gradient_call, i64 6
@@ -67,6 +70,8 @@ step:
   %q = phi ptr [ %then, %entry ], [ %p, %good ]
   %p.inputs = phi ptr [ %now_inputs, %entry ], [ %q.inputs, %good ]
   %q.inputs = phi ptr [ %then_inputs, %entry ], [ %p.inputs, %good ]
+  %first.before = phi i64 [ -1, %entry ], [ %first, %good ]
+  %last.before = phi i64 [ -1, %entry ], [ %last, %good ]
   %twice = mul i64 %k, 2
   %bound.at = getelementptr i64, ptr %bounds, i64 %twice
   %end.at = getelementptr i64, ptr %bound.at, i64 1
@@ -75,6 +80,13 @@ step:
   %m = sub i64 %last, %first
   %m.real = sitofp i64 %m to {real}
   %weight = fdiv {real} 1.0, %m.real
+  %same.first = icmp eq i64 %first, %first.before
+  %same.last = icmp eq i64 %last, %last.before
+  %same = and i1 %same.first, %same.last
+  %few = icmp ule i64 %m, %kept
+  %loaded = and i1 %same, %few
+  %order.now = select i1 %loaded, ptr null, ptr %order
+  store ptr %order.now, ptr %order.at
   store i64 %first, ptr %first.at
   store i64 %last, ptr %last.at
   store {real} %weight, ptr %weight.at

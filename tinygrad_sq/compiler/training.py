@@ -76,6 +76,7 @@ class Training:
             penalised=self.penalised.ctypes.data,
             parameters=self.count,
             others=others,
+            kept=self.kernel.block * self.kernel.blocks if self.kernel.blocks > 1 else 0,
             width=len(settings),
         )
 
