@@ -29,8 +29,8 @@ class Emitter(Protocol):
 def exp(e: Emitter, x: str) -> str:
     """2ᵏ (1 + d) of `_parts`."""
     op = partial(_op, e)
-    d, half, other = _parts(e, x)
-    return op("fmul", op("fmul", op("fadd", d, e.constant(1.0)), half), other)
+    d, power, rest = _parts(e, x)
+    return op("fmul", op("fmul", op("fadd", d, e.constant(1.0)), power), rest)
 
 
 def tanh(e: Emitter, x: str) -> str:
@@ -39,43 +39,46 @@ def tanh(e: Emitter, x: str) -> str:
     one = e.constant(1.0)
     minus = op("fneg", op("llvm.fabs", x))
     E = exp(e, minus)
-    d, half, other = _parts(e, minus)
-    power = op("fmul", half, other)
+    d, power, _ = _parts(e, minus)
     d = op("llvm.fma", d, power, op("fsub", power, one))  # near 0 the power is 1: nothing cancels
     above = op("llvm.fma", d, d, op("fadd", d, d))
     return op("llvm.copysign", op("fmul", above, op("fdiv", one, op("llvm.fma", E, E, one))), x)
 
 
 def _parts(e: Emitter, x: str) -> tuple[str, str, str]:
-    """d, and 2ᵏ in two factors, of which each is in range where the result is: exp(x) = 2ᵏ (1 + d), with the integer k
-    nearest to x / log 2."""
+    """d, and 2ᵏ in two factors: exp(x) = 2ᵏ (1 + d), with the integer k nearest to x / log 2. The second factor is 1
+    but for results that are too large or too small for one factor."""
     op = partial(_op, e)
     double = e.real == "double"
     bits, degree, low, high = (52, 9, -746.0, 710.0) if double else (23, 4, -105.0, 90.0)
+    bias = 1023 if double else 127
     integers = f"<{e.width} x i{64 if double else 32}>"
     rounding = e.constant(1.5 * 2.0**bits)  # added to a number, leaves its nearest integer in the lowest bits
     log2 = log(2.0) if double else 0.693145751953125  # in so few bits that its product with k is exact
     rest = 2.3190468138462996e-17 if double else 1.428606765330187e-06
 
-    def power(rounded: str) -> str:
-        """2 to the integer in the lowest bits of a number that was rounded."""
-        k = e.new(f"bitcast {e.vector} {rounded} to {integers}")
+    def clamp(x: str, low: float, high: float) -> str:
+        for bound, beyond in (low, "olt"), (high, "ogt"):
+            outside = e.new(f"fcmp {beyond} {e.vector} {x}, {e.constant(bound)}")
+            x = e.new(f"select <{e.width} x i1> {outside}, {e.vector} {e.constant(bound)}, {e.vector} {x}")
+        return x
+
+    def power(k: str) -> str:
+        """2ᵏ, by its exponent."""
+        k = e.new(f"bitcast {e.vector} {op('fadd', k, rounding)} to {integers}")
         exponent = e.new(f"shl {integers} {k}, {_splat(bits, e.width, integers)}")
-        one = _splat((1023 if double else 127) << bits, e.width, integers)
+        one = _splat(bias << bits, e.width, integers)
         return e.new(f"bitcast {integers} {e.new(f'add {integers} {exponent}, {one}')} to {e.vector}")
 
-    for bound, beyond in (low, "olt"), (high, "ogt"):
-        outside = e.new(f"fcmp {beyond} {e.vector} {x}, {e.constant(bound)}")
-        x = e.new(f"select <{e.width} x i1> {outside}, {e.vector} {e.constant(bound)}, {e.vector} {x}")
+    x = clamp(x, low, high)
     k = op("fsub", op("llvm.fma", x, e.constant(1.0 / log(2.0)), rounding), rounding)
     r = op("llvm.fma", k, e.constant(-rest), op("llvm.fma", k, e.constant(-log2), x))
     *coefficients, p = map(e.constant, exp_polynomial(degree))
     for c in reversed(coefficients):
         p = op("llvm.fma", p, r, c)
     d = op("llvm.fma", op("fmul", p, r), r, r)
-    half = op("llvm.fma", k, e.constant(0.5), rounding)
-    other = op("fadd", op("fsub", k, op("fsub", half, rounding)), rounding)
-    return d, power(half), power(other)
+    within = clamp(k, 2.0 - bias, bias - 1.0)
+    return d, power(within), power(op("fsub", k, within))
 
 
 @cache
