@@ -983,6 +983,11 @@ def test_text_stats_and_code() -> None:
     assert set(stats.seconds) >= {"trace", "tape", "roll", "native"}
     assert "define void @run" in program.llvm
     assert "ret" in program.asm
+    w = Value(2.0)
+    program = compile(lambda x: x * w, params=[w])
+    program.value_and_grad([1.0, 2.0])
+    program.each([1.0, 2.0])
+    assert {"J = sum(J · weight)", "∂J/∂p[0] = sum(weight · x)", "result[0] = x · p[0]"} <= {*str(program).splitlines()}
 
 
 def test_plain_lists_are_one_sample_of_a_function_of_lists() -> None:

@@ -246,6 +246,15 @@ def test_the_same_batch_again_and_again(samples: int) -> None:
     assert [parameter.data for parameter in again.parameters()] == pytest.approx(p.tolist(), rel=1e-11)
 
 
+def test_a_step_that_is_not_taken_does_not_count() -> None:
+    """Adam has counted the steps that were, when the next one leaves the finite numbers."""
+    p = Value(0.0)
+    optimizer = Adam([p], lr=8e307)
+    with pytest.raises(FloatingPointError, match="a step left the finite numbers"):
+        compile(lambda x: x * p, params=[p]).fit([1.0, 1.0], optimizer=optimizer, epochs=5)
+    assert (optimizer.t, p.data) == (2, pytest.approx(-1.6e308, rel=1e-6))
+
+
 def test_a_constant_that_changed() -> None:
     """What was no parameter when the program was compiled must not have changed when it is trained again."""
     p, c = Value(1.0), Value(2.0, "c")
