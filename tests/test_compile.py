@@ -988,6 +988,8 @@ def test_text_stats_and_code() -> None:
     program.value_and_grad([1.0, 2.0])
     program.each([1.0, 2.0])
     assert {"J = sum(J · weight)", "∂J/∂p[0] = sum(weight · x)", "result[0] = x · p[0]"} <= {*str(program).splitlines()}
+    program.each([1.0])
+    assert [line for line in str(program).splitlines() if "#" in line] == ["# gradient", "# each", "# each, one sample"]
 
 
 def test_plain_lists_are_one_sample_of_a_function_of_lists() -> None:

@@ -252,7 +252,19 @@ def test_a_step_that_is_not_taken_does_not_count() -> None:
     optimizer = Adam([p], lr=8e307)
     with pytest.raises(FloatingPointError, match="a step left the finite numbers"):
         compile(lambda x: x * p, params=[p]).fit([1.0, 1.0], optimizer=optimizer, epochs=5)
-    assert (optimizer.t, p.data) == (2, pytest.approx(-1.6e308, rel=1e-6))
+    assert optimizer.t == 2
+    assert p.data == pytest.approx(-1.6e308, rel=1e-6)
+
+
+def test_programs_shuffle_unless_told_not_to() -> None:
+    """As `fit` does: batches of another order in each epoch."""
+
+    def costs(**how: Any) -> list[float]:
+        p = Value(0.0)
+        program = compile(lambda x: (x - p) ** 2, params=[p])
+        return program.fit(np.arange(20.0), optimizer=SGD([p], 0.1), epochs=3, batch_size=4, **how).cost
+
+    assert costs() == costs(shuffle=True) != costs(shuffle=False)
 
 
 def test_a_constant_that_changed() -> None:
