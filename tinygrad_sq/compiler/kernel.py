@@ -233,6 +233,13 @@ class Kernel:
             outputs += part
 
 
+def aligned(n: int, dtype: np.dtype[Any], k: int = 0) -> Array:
+    """Room for n numbers, of which number k begins a cache line: vectors that cross lines take longer."""
+    store = np.zeros(n * dtype.itemsize + 64, np.uint8)
+    start = -(store.ctypes.data + k * dtype.itemsize) % 64
+    return store[start : start + n * dtype.itemsize].view(dtype)
+
+
 def scalar_names(f: Callable[..., Any], batch: Batch) -> list[str]:
     """Names for the scalars of a sample: those of f's arguments, with indices."""
     try:
@@ -255,10 +262,7 @@ class Lane:
         self.scalars = np.zeros(rolled.scalars, kernel.dtype)
         self.scalars[: len(rolled.constants)] = rolled.constants
         self.parameters = self.scalars[rolled.scalars - rolled.parameters :]
-        room = rolled.rows * kernel.block * kernel.blocks * kernel.dtype.itemsize
-        store = np.empty(room + 64, np.uint8)
-        start = -store.ctypes.data % 64  # a row begins with a cache line
-        self.rows = store[start : start + room]
+        self.rows = aligned(rolled.rows * kernel.block * kernel.blocks, kernel.dtype)
         self.call = np.zeros(8, np.int64)
         self._room = self.scalars.ctypes.data, self.rows.ctypes.data
         self.weight = self.call[7:].view(kernel.dtype)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_sq.compiler.kernel import Array, Lane, Mode
+from tinygrad_sq.compiler.kernel import Array, Lane, Mode, aligned
 from tinygrad_sq.compiler.native import FUNCTION
 from tinygrad_sq.compiler.steps import FIELDS, steps
 from tinygrad_sq.optim import Optimizer
@@ -38,7 +38,7 @@ class Training:
         self.program, self.optimizer = program, optimizer
         self.batch = program.batch(args)
         self.kernel = program.kernel(Mode.GRADIENT, self.batch)
-        self.sums = self.kernel.room(self.batch.samples)
+        self.sums = aligned(1 + len(program.parameters), program.dtype, 1)
         penalised = set(weights)
         self.loop = steps("double" if program.dtype == np.float64 else "float")
         self.penalised = np.array([p in penalised for p in program.parameters], program.dtype)
@@ -53,9 +53,12 @@ class Training:
         rolled = self.kernel.rolled
         others = rolled.scalars - rolled.parameters
         room = kernel.room(self.count)
-        flat = np.zeros((2, others + room.size), program.dtype)
-        flat[:, : len(rolled.constants)] = rolled.constants
-        self.now, self.then = (each[others:].reshape(room.shape) for each in flat)
+        states = []
+        for _ in range(2):
+            flat = aligned(others + room.size, program.dtype, others)
+            flat[: len(rolled.constants)] = rolled.constants
+            states.append(flat[others:].reshape(room.shape))
+        self.now, self.then = states
         self.now[:, : self.count] = now
         self.inputs = [
             update.batch((p, self.sums[1:], *memory))
