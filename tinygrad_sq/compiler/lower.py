@@ -278,9 +278,9 @@ class _Emitter:
         together = self.sums if sums else 1 if calls(body.nests) else max(1, self.sums * self.lanes // self.stride)
         width = min(columns, _COLUMNS, together)
         height = min(lines, together // width)
-        width = min(
-            columns, together // height if height > 1 or not sums else self.lanes
-        )  # alone, none shares operands
+        if sums and height == 1:  # they share no operands: more of them would be more code alone
+            together = self.lanes
+        width = min(columns, together // height)
         for line, m, h in _parts(lines, height):
             for column, n, w in _parts(columns, width):
                 with self.loop(m) as (i, _, _), self.loop(n) as (j, _, _):
