@@ -26,7 +26,7 @@ from tinygrad_sq import (
     log,
     sqrt,
 )
-from tinygrad_sq.compiler.kernel import Lane
+from tinygrad_sq.compiler.kernel import Lane, aligned
 from tinygrad_sq.compiler.native import machine
 from tinygrad_sq.compiler.training import Training
 from tinygrad_sq.optim import Optimizer
@@ -272,9 +272,25 @@ def test_a_constant_that_changed() -> None:
     p, c = Value(1.0), Value(2.0, "c")
     program = compile(lambda x: (p - c * x) ** 2, params=[p])
     program.fit([1.0, 2.0], optimizer=SGD([p], 0.01), epochs=1)
+    c.data = float("2.0")  # another object, the same number
+    program.fit([1.0, 2.0], optimizer=SGD([p], 0.01), epochs=1)
     c.data = 3.0
     with pytest.raises(ValueError, match=r"c was 2\.0 when the function was compiled and is 3\.0 now"):
         program.fit([1.0, 2.0], optimizer=SGD([p], 0.01), epochs=1)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_what_vectors_go_over_begins_a_cache_line(dtype: str) -> None:
+    """Rows; the parameters, and the gradient behind J, of a training."""
+    for n, k in ((10, 0), (100, 7), (33, 32)):
+        room = aligned(n, np.dtype(dtype), k)
+        assert (len(room), room.dtype, room.any()) == (n, dtype, False)
+        assert (room[k:].ctypes.data % 64, room.flags.c_contiguous) == (0, True)
+    p = [Value(float(k)) for k in range(5)]
+    program = compile(lambda x: sum(p_k * x for p_k in p), params=p, dtype=dtype)
+    training = Training(program, (np.ones(40),), Adam(p), (), 0.0)
+    for room in (training.sums[1:], training.now, training.then, training.kernel.lanes[0].rows):
+        assert room.ctypes.data % 64 == 0
 
 
 @pytest.mark.parametrize("threads", [1, 2])
