@@ -284,8 +284,10 @@ def test_what_vectors_go_over_begins_a_cache_line(dtype: str) -> None:
     """Rows; the parameters, and the gradient behind J, of a training."""
     for n, k in ((10, 0), (100, 7), (33, 32)):
         room = aligned(n, np.dtype(dtype), k)
-        assert (len(room), room.dtype, room.any()) == (n, dtype, False)
-        assert (room[k:].ctypes.data % 64, room.flags.c_contiguous) == (0, True)
+        assert room.shape == (n,)
+        assert room.dtype == np.dtype(dtype)
+        assert not room.any()
+        assert room[k:].ctypes.data % 64 == 0
     p = [Value(float(k)) for k in range(5)]
     program = compile(lambda x: sum(p_k * x for p_k in p), params=p, dtype=dtype)
     training = Training(program, (np.ones(40),), Adam(p), (), 0.0)
