@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Sequence
 from copy import copy
-from itertools import cycle
+from itertools import chain, cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,7 +108,8 @@ class Training:
         """A step for each row of `bounds`, on samples in `order` from one to before the other: J before each (E3)."""
         costs = np.empty(len(bounds), self.sums.dtype)
         before = copy(self.optimizer)
-        settings = np.array([self.optimizer.settings() for _ in bounds], self.sums.dtype)
+        settings = [self.optimizer.settings() for _ in range(len(bounds))]
+        rows = np.fromiter(chain.from_iterable(settings), self.sums.dtype)
         kernel = self.kernel
         lane = kernel.lanes[0]
         if kernel.threads > 1:  # then each gradient is a call back to Python
@@ -126,7 +127,7 @@ class Training:
             then=self.then.ctypes.data,
             now_inputs=self.inputs[0].address,
             then_inputs=self.inputs[1].address,
-            settings=settings.ctypes.data,
+            settings=rows.ctypes.data,
             bounds=bounds.ctypes.data,
             costs=costs.ctypes.data,
             steps=len(bounds),
