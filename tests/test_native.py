@@ -43,13 +43,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "kernels"
 
 
-def work(k: float = 2.0) -> list[float]:
+def work(k: float = 2.5) -> list[float]:
     """A kernel of its own, run."""
     result: list[float] = compile(lambda x: sin(x) * k).each([1.0, 2.0]).tolist()
     return result
 
 
-EXPECTED = pytest.approx([2.0 * np.sin(1.0), 2.0 * np.sin(2.0)])
+EXPECTED = pytest.approx([2.5 * np.sin(1.0), 2.5 * np.sin(2.0)])
 
 
 # --- the cache ---

@@ -63,7 +63,7 @@ class Target(NamedTuple):
 # Of a loop: its variable, and how many rounds it takes at once.
 Counter: TypeAlias = "tuple[str, int]"
 
-_IMMEDIATE = (0.0, 1.0, -1.0)  # constants that are written into the code, for LLVM to simplify; others are loaded
+_IMMEDIATE = (0.0, 1.0, -1.0, 2.0)  # constants that are written into the code, for LLVM to simplify; others are loaded
 _PART = 64  # nests in a function
 _STACK = 1 << 14  # bytes
 _COLUMNS = 4  # rounds of an innermost loop that are worked on at once, if there are lines of them
