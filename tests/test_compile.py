@@ -979,7 +979,7 @@ def test_text_stats_and_code() -> None:
     assert stats.nodes > 40
     assert 0 < stats.nests < 30
     assert stats.bytes > 0
-    assert stats.flops > 30
+    assert stats.flops == 12 + 30 + 6 + 6 + 20  # z2, a2 and f'(z2), z3, J and δ3, δ2 and the gradient
     assert set(stats.seconds) >= {"trace", "tape", "roll", "native"}
     assert "define void @run" in program.llvm
     assert "ret" in program.asm
@@ -987,6 +987,7 @@ def test_text_stats_and_code() -> None:
     program = compile(lambda x: x * w, params=[w])
     program.value_and_grad([1.0, 2.0])
     program.each([1.0, 2.0])
+    assert [stats.flops for stats in program.stats] == [3, 1]  # x w, its product with the weight, and x's
     assert {"J = sum(J · weight)", "∂J/∂p[0] = sum(weight · x)", "result[0] = x · p[0]"} <= {*str(program).splitlines()}
     program.each([1.0])
     assert [line for line in str(program).splitlines() if "#" in line] == ["# gradient", "# each", "# each, one sample"]

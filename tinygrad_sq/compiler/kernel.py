@@ -51,7 +51,7 @@ class Stats(NamedTuple):
     nests         loops (with those inside) that they rolled into
     bytes         of storage for one block of samples
     flops         additions, multiplications, divisions and function calls per sample
-    seconds       by stage: trace, tape, roll, lower, native
+    seconds       by stage: trace, tape, roll, native (lower included, unless the code was in the cache)
     """
 
     nodes: int

@@ -23,7 +23,7 @@ import hashlib
 import struct
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from math import nan
 from typing import Any, NamedTuple, TypeAlias
@@ -65,7 +65,7 @@ Counter: TypeAlias = "tuple[str, int]"
 
 _IMMEDIATE = (0.0, 1.0, -1.0, 2.0)  # constants that are written into the code, for LLVM to simplify; others are loaded
 _PART = 64  # nests in a function
-_STACK = 1 << 14  # bytes
+_STACK = 1 << 14  # bytes of rows that may be on the stack
 _COLUMNS = 4  # rounds of an innermost loop that are worked on at once, if there are lines of them
 
 
@@ -291,24 +291,19 @@ class _Emitter:
         self, body: Body, starts: list[list[tuple[int, int]]], counters: tuple[Counter, ...]
     ) -> list[list[list[list[str]]]]:
         """Per nest, the places of the rounds numbered `starts` in the innermost loops, which the counters move on."""
-        known: dict[tuple[int, tuple[int, ...]], str] = {}
         inner = len(counters) - 2
-
-        def place(start: int, moves: tuple[int, ...]) -> str:
-            at = start, moves
-            if at not in known:
-                known[at] = self.affine(start, [(i, move) for (i, _), move in zip(counters, moves)])
-            return known[at]
-
         found = []
         for nest in body.nests:
-            ways: list[tuple[int, int, int, tuple[int, ...]]] = []
+            ways: list[tuple[int, int, int, list[tuple[str, int | str]]]] = []
             for k, first in enumerate(nest.places):
                 strides = [loop.strides[k] for loop in nest.loops]
                 strides[inner:inner] = [0] * (len(counters) - len(strides))
-                moves = tuple([stride * times for stride, (_, times) in zip(strides, counters)])
+                moves: list[tuple[str, int | str]] = [(i, d * times) for d, (i, times) in zip(strides, counters)]
                 ways.append((first, strides[-2], strides[-1], moves))
-            lines = [[[place(at + i * di + j * dj, moves) for at, di, dj, moves in ways] for i, j in r] for r in starts]
+            lines = [
+                [[self.affine(at + i * di + j * dj, moves) for at, di, dj, moves in ways] for i, j in line]
+                for line in starts
+            ]
             found.append(lines)
         return found
 
@@ -397,9 +392,8 @@ class _Emitter:
     def across(self, a: str, b: str, n: int) -> str:
         """In groups of n lanes: a's first plus second, b's first plus second, a's third plus fourth, ..."""
         lanes = self.lanes
-        own = [
-            lane + lanes * (lane // n % 2) for lane in range(lanes)
-        ]  # of a or b, where they are: no more than a blend
+        # Where a lane's own number stands in a and b already, so that this part is no more than a blend.
+        own = [lane + lanes * (lane // n % 2) for lane in range(lanes)]
         parts = [self.shuffle(a, b, lanes, mask) for mask in (own, [lane ^ n for lane in own])]
         return self.new(f"fadd <{lanes} x {self.real}> {', '.join(parts)}")
 
@@ -471,12 +465,9 @@ class _Emitter:
             with self.loop("%count" if self.blocks > 1 else 1) as (b, _, _):
                 self.do(f"%sample = mul i64 {self.new(f'add i64 {done}, {b}')}, {self.width}")
                 if self.blocks > 1:
-                    self.rows = self.at("%rows", self.new(f"mul i64 {b}, {self.program.rows * self.width}"))
+                    self.rows = self.at("%rows", self.new(f"mul i64 {b}, {numbers}"))
                 turn = self.new("add i64 %first, %sample")
-                if self.blocks > 1:
-                    with self.when("icmp ne ptr %order, null"):
-                        self.load_block(arguments, turn, final)
-                else:
+                with self.when("icmp ne ptr %order, null") if self.blocks > 1 else nullcontext():
                     self.load_block(arguments, turn, final)
                 bodies = fuse_series(computed, readers, self.program.rows) if self.short else single(computed)
                 self.bodies(bodies, "i64 %sample", "i64 %padded")

@@ -84,6 +84,7 @@ class Training:
         )
 
     def _write(self, **fields: int) -> None:
+        """What `steps` is to read: numbers and addresses, of what must live until it has run."""
         for name, x in fields.items():
             self.fields[FIELDS.index(name)] = x
 
@@ -116,8 +117,8 @@ class Training:
             states = cycle((self.now, self.then))
 
             def gradient(_: object) -> None:
-                p, *_memory = next(states)[:, : self.count]
                 first, last = lane.call[5:7].tolist()
+                p = next(states)[0, : self.count]
                 kernel.run(self.batch, p, self.sums, float(lane.weight[0]), order[first:last])
 
             called = FUNCTION(gradient)
