@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_sq.table import Op
+from tinygrad_sq.op import Op
 from tinygrad_sq.value import Value, record
 
 # glibc's vector functions are accurate to 4 ulp; the largest error seen of any row or partial is 4 in float64, 5 in

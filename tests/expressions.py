@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import mpmath as mp
 import oracle
 
-from tinygrad_sq.table import Op
+from tinygrad_sq.op import Op
 from tinygrad_sq.value import Value, record
 
 HALF_ULP = 2.0**-53

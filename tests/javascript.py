@@ -22,8 +22,8 @@ from test_table import AWKWARD, VALUE_SCALE, no_scale
 
 from tinygrad_sq import table
 from tinygrad_sq.graph import topological_order
+from tinygrad_sq.op import Interval, Op
 from tinygrad_sq.study.javascript import graph_json, numeric_core
-from tinygrad_sq.table import Interval, Op
 from tinygrad_sq.value import NOTHING, Value
 
 # The functions of the C library and of V8 are right to an ulp or so; the largest difference seen in a row is 6.

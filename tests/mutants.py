@@ -401,7 +401,8 @@ class _Plugin:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         ranks = {test: rank for rank, test in enumerate(reversed(self.first))}
         items.sort(key=lambda item: ranks.get(item.nodeid, len(ranks)))
-        from tinygrad_sq.table import Op, rows
+        from tinygrad_sq.op import Op
+        from tinygrad_sq.table import rows
 
         if own_rows := _rows_of(self.mutant, set(rows)):
             items[:] = [item for item in items if _of_rows(item, Op) <= own_rows]

@@ -56,7 +56,7 @@ from tinygrad_sq.calculus import push_forward
 from tinygrad_sq.deltas import units
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.nn import MLP
-from tinygrad_sq.table import Op
+from tinygrad_sq.op import Op
 from tinygrad_sq.value import NOTHING, adjoints, recorded_partials
 
 # The unit is the sum of what half an ulp of each operation and each operand does to the exact derivative.

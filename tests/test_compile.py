@@ -57,7 +57,7 @@ from tinygrad_sq.compiler import kernel
 from tinygrad_sq.compiler.native import machine
 from tinygrad_sq.compiler.program import Program
 from tinygrad_sq.compiler.trace import TraceError
-from tinygrad_sq.table import Op
+from tinygrad_sq.op import Op
 from tinygrad_sq.tree import flatten
 
 each_row = pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in table.rows.values()])

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tinygrad_sq import Value, custom_op, grad, gradient, hessian, replay, table, where
+from tinygrad_sq.op import POSITIVE, REALS
 from tinygrad_sq.study.draw import draw_dot
 from tinygrad_sq.study.formula import to_latex
 from tinygrad_sq.table import rows
@@ -57,7 +58,7 @@ def test_defaults() -> None:
     """As many operands as partials, the name as symbol and in both formulas, smooth on all reals."""
     hyp = custom_op("my_product", lambda x, y: x * y, (lambda z, x, y: y, lambda z, x, y: x))
     v = hyp(Value(2.0, "x"), 3.0)
-    assert (hyp.arity, hyp.symbol, hyp.domain, hyp.kink) == (2, "my_product", (table.REALS,), None)
+    assert (hyp.arity, hyp.symbol, hyp.domain, hyp.kink) == (2, "my_product", (REALS,), None)
     assert str(v) == "my_product(x, 3) = 6"
     assert to_latex(v) == r"\operatorname{my\_product}\left(x, 3\right)"
     assert hyp.__doc__ == "my_product: a user's own primitive"
@@ -118,7 +119,7 @@ def test_several_domains_and_any_number_of_operands() -> None:
         "log_power",
         lambda x, y: y * math.log(x),
         (lambda z, x, y: y / x, lambda z, x, y: table.log(x)),
-        domain=(table.POSITIVE, table.REALS),
+        domain=(POSITIVE, REALS),
     )
     assert hessian(log_power, (0, 1))(2.0, 3.0) == ((-0.75, 0.5), (0.5, 0.0))
     seen = set()

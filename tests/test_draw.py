@@ -25,6 +25,7 @@ from strategies import expressions
 import tinygrad_sq
 from tinygrad_sq import MLP, Parameter, Value, clamp, half_squared_error, leaky_relu, maximum, scope, table, tanh, where
 from tinygrad_sq.graph import topological_order
+from tinygrad_sq.op import Op
 from tinygrad_sq.study import dot
 from tinygrad_sq.study.draw import draw_dot, notebook_svg, to_svg
 from tinygrad_sq.study.layout import Layout, arrange, plan
@@ -192,7 +193,7 @@ def test_constants_stand_in_the_glyph(value: Value, glyph: str) -> None:
 
 
 @pytest.mark.parametrize("op", table.rows.values(), ids=lambda op: op.name)
-def test_every_row_is_drawn_by_its_symbol(op: table.Op) -> None:
+def test_every_row_is_drawn_by_its_symbol(op: Op) -> None:
     """Nothing but the row says how it is drawn."""
     count = op.arity if isinstance(op.arity, int) else max(op.arity.start, 1)
     root = tinygrad_sq.value.record(op, tuple(Value(0.5, f"x{i}") for i in range(count)))

@@ -32,10 +32,10 @@ from tinygrad_sq import (
     where,
 )
 from tinygrad_sq.graph import topological_order
+from tinygrad_sq.op import Op
 from tinygrad_sq.study.formula import LATEX
 from tinygrad_sq.study.names import Names
 from tinygrad_sq.study.sheet import mathml
-from tinygrad_sq.table import Op
 from tinygrad_sq.value import adjoints
 
 NAMES: dict[str, Any] = {name: getattr(tinygrad_sq, name) for name in table.rows} | {"inf": math.inf, "nan": math.nan}

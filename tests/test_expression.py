@@ -12,7 +12,8 @@ from strategies import formulas, operands
 from tinygrad_sq import Value, sech, tanh
 from tinygrad_sq.expression import FormulaError, evaluate
 from tinygrad_sq.graph import topological_order
-from tinygrad_sq.table import Op, rows
+from tinygrad_sq.op import Op
+from tinygrad_sq.table import rows
 
 
 @given(formulas, st.fixed_dictionaries({name: st.floats(0.5, 2.0) for name in "xyz"}))

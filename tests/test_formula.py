@@ -18,8 +18,8 @@ from strategies import expressions, operand_counts
 import tinygrad_sq
 from tinygrad_sq import MLP, Value, cost, dot, exp, gradient, half_squared_error, table, tanh, total, where
 from tinygrad_sq.graph import topological_order
+from tinygrad_sq.op import Op
 from tinygrad_sq.study.formula import to_latex, to_text
-from tinygrad_sq.table import Op
 
 NAMES = {name: getattr(tinygrad_sq, name) for name in table.rows} | {"inf": math.inf, "nan": math.nan}
 

@@ -13,7 +13,7 @@ from strategies import expressions
 
 from tinygrad_sq import Value, dot, gradcheck, log, relu, sin, sqrt, stop_gradient, table
 from tinygrad_sq.gradcheck import Check, Report
-from tinygrad_sq.table import Op
+from tinygrad_sq.op import Op
 
 FLOWING = [row for row in table.rows.values() if row.partials != (None,)]
 

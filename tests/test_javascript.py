@@ -36,9 +36,9 @@ from test_semantics import names_of_formulas
 
 from tinygrad_sq import MLP, Value, cross_entropy, dot, stop_gradient, table, tanh, total, where
 from tinygrad_sq.graph import topological_order
+from tinygrad_sq.op import Op
 from tinygrad_sq.optim import SGD
 from tinygrad_sq.study.javascript import LIBM, graph_json, numeric_core, trainer_json
-from tinygrad_sq.table import Op
 from tinygrad_sq.train import fit
 
 ALL = list(table.rows.values())

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from tinygrad_sq import methods, table
-from tinygrad_sq.table import Op
+from tinygrad_sq.op import Op
 
 STUB = Path(methods.__file__).with_suffix(".pyi")
 HEADER = """\

@@ -27,7 +27,7 @@ from tinygrad_sq import (
     tanh,
 )
 from tinygrad_sq.graph import topological_order
-from tinygrad_sq.table import Op
+from tinygrad_sq.op import Op
 
 sizes_of_nets = st.lists(st.integers(1, 5), min_size=2, max_size=5)
 

@@ -22,7 +22,8 @@ from tinygrad_sq.deltas import units
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.losses import cost, half_squared_error
 from tinygrad_sq.nn import MLP
-from tinygrad_sq.table import Op, row, total
+from tinygrad_sq.op import Op
+from tinygrad_sq.table import row, total
 from tinygrad_sq.value import Value
 
 proof = settings(max_examples=200, deadline=None, derandomize=True)

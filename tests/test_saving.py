@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from strategies import ACTIVATIONS
 
 from tinygrad_sq import MLP, Layer, Neuron, load, save
+from tinygrad_sq.op import Op
 from tinygrad_sq.saving import load_with_about
-from tinygrad_sq.table import Op
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 whole_nets = st.lists(st.integers(1, 4), min_size=2, max_size=5)

@@ -22,7 +22,7 @@ from strategies import fitting, floats_across, operand_counts, operands_across
 
 import tinygrad_sq
 from tinygrad_sq import Value, gradient, ieee, no_grad, table
-from tinygrad_sq.table import Op
+from tinygrad_sq.op import REALS, Op
 from tinygrad_sq.value import record
 
 SEVERAL = [row for row in table.rows.values() if row.arity != 1]
@@ -169,7 +169,7 @@ def test_the_table_is_closed(row: Op, data: st.DataObject) -> None:
 
 
 @thorough(40)
-@given(z=st.lists(floats_across(table.REALS, -30, 9), min_size=1, max_size=8))
+@given(z=st.lists(floats_across(REALS, -30, 9), min_size=1, max_size=8))
 def test_softmax_and_log_softmax_are_those_of_mpmath(z: list[float]) -> None:
     """softmax(z)_i = exp(z_i) / Σ exp(z_j), log_softmax its logarithm; of floats and of Values."""
     with mp.workprec(8000):
@@ -185,7 +185,7 @@ def test_softmax_and_log_softmax_are_those_of_mpmath(z: list[float]) -> None:
         assert oracle.ulps(p, lp, max(map(abs, z)) + spread) <= FEW_ULP
 
 
-@given(z=st.lists(floats_across(table.REALS, -30, 5), min_size=1, max_size=6), data=st.data())
+@given(z=st.lists(floats_across(REALS, -30, 5), min_size=1, max_size=6), data=st.data())
 def test_softmax_gradient_is_p_times_delta_minus_p(z: list[float], data: st.DataObject) -> None:
     """∂softmax_i/∂z_j = p_i ([i = j] - p_j), and the gradient of log_softmax_i is [i = j] - p_j."""
     i = data.draw(st.integers(0, len(z) - 1))

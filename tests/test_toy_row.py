@@ -15,9 +15,9 @@ from test_table import check_no_exception, check_partials, check_second_partials
 
 from tinygrad_sq import Value, ieee, table
 from tinygrad_sq.calculus import grad
+from tinygrad_sq.op import Op
 from tinygrad_sq.study.draw import draw_dot, to_svg
 from tinygrad_sq.study.formula import to_latex, to_text
-from tinygrad_sq.table import Op
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tinygrad_sq import table
-from tinygrad_sq.table import Op
+from tinygrad_sq.op import Op
 
 OPERATORS = """
 from typing import assert_type

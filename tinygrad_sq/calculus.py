@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from tinygrad_sq import table
 from tinygrad_sq.context import context_with
 from tinygrad_sq.graph import topological_order
+from tinygrad_sq.op import Op, number
 from tinygrad_sq.tree import flatten, flatten_like
 from tinygrad_sq.value import NOTHING, Value, adjoints, chain_rule, each_partial, record, recorded_partials
 
@@ -122,7 +123,7 @@ class _Sum:
 _EMPTY = _Sum()
 
 
-def _call(op: table.Op, *args: Value | float) -> Value | float:
+def _call(op: Op, *args: Value | float) -> Value | float:
     return record(op, args) if any(isinstance(arg, Value) for arg in args) else op.forward(*args)
 
 
@@ -305,4 +306,4 @@ def hvp(f: Callable[[Any], Any], x: Any, v: Any) -> Any:
 
 def _like(tree: Any, model: Any, name: str) -> list[Value | float]:
     """The scalars of `tree`, which must have the structure of `model`."""
-    return [leaf if isinstance(leaf, Value) else table.number(leaf) for leaf in flatten_like(tree, model, name)]
+    return [leaf if isinstance(leaf, Value) else number(leaf) for leaf in flatten_like(tree, model, name)]

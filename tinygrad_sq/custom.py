@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tinygrad_sq.gradcheck import gradcheck
-from tinygrad_sq.table import Interval, Op, Partial, rows
+from tinygrad_sq.op import Interval, Op, Partial
+from tinygrad_sq.table import rows
 from tinygrad_sq.value import record
 
 

@@ -14,7 +14,8 @@ from functools import cached_property
 from typing import Any
 from unicodedata import normalize
 
-from tinygrad_sq.table import Op, number, rows
+from tinygrad_sq.op import Op, number
+from tinygrad_sq.table import rows
 from tinygrad_sq.value import Value
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from tinygrad_sq.calculus import gradient
 from tinygrad_sq.graph import topological_order
-from tinygrad_sq.table import number
+from tinygrad_sq.op import number
 from tinygrad_sq.tree import flatten
 from tinygrad_sq.value import Value
 

@@ -8,7 +8,8 @@ from operator import index as as_index
 from typing import Any
 
 from tinygrad_sq.nn import Module
-from tinygrad_sq.table import dot, equal, half_square, log, logsumexp, number, relu, softplus, total, where
+from tinygrad_sq.op import number
+from tinygrad_sq.table import dot, equal, half_square, log, logsumexp, relu, softplus, total, where
 from tinygrad_sq.value import Value
 
 

@@ -9,7 +9,8 @@ from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_sq.context import scope
-from tinygrad_sq.table import Op, dot, number, row
+from tinygrad_sq.op import Op, number
+from tinygrad_sq.table import dot, row
 from tinygrad_sq.value import Value, record
 
 if TYPE_CHECKING:

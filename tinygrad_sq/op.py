@@ -56,7 +56,8 @@ class Op:
                 branch that `where` did not take). Or one function for all of them, as rows of many operands have
     symbol      what a picture writes in the node
     text, latex the formula: a template `{0} ... {1}`, or a function of the operands' formulas where their number
-                varies. `{0:2}` puts parentheses around an operand that binds less tightly than 2
+                varies. `{0:2}` puts parentheses around an operand that binds less tightly than 2. LaTeX without braces
+                is the name of a function, which is applied to the operands
     precedence  how tightly the text binds: 1 sum, 2 product, 3 sign, 4 power, 5 anything closed; latex_precedence,
                 where the LaTeX formula binds differently
     arity       how many operands it takes: a number or a range
@@ -101,8 +102,10 @@ class Op:
         self.__doc__ = f"{name}: {doc}"
         self.symbol = symbol or name
         self.text = text or (lambda *args: f"{name}({commas(*args)})")
-        latex_name = name.replace("_", r"\_")
-        self.latex = latex or (lambda *args: rf"\operatorname{{{latex_name}}}\left({commas(*args)}\right)")
+        escaped = name.replace("_", r"\_")
+        function = latex or rf"\operatorname{{{escaped}}}"
+        template = callable(latex) or "{" in latex
+        self.latex = latex if template else lambda *args: rf"{function}\left({commas(*args)}\right)"
         self.precedence = precedence
         self.latex_precedence = latex_precedence or precedence
         self.arity = arity

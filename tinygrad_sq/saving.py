@@ -10,7 +10,7 @@ from itertools import count, pairwise
 from typing import Any
 
 from tinygrad_sq.nn import MLP, Layer
-from tinygrad_sq.table import number
+from tinygrad_sq.op import number
 
 FORMAT = "tinygrad_sq net"
 VERSION = 1

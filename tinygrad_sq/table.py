@@ -14,23 +14,23 @@ from __future__ import annotations
 import cmath
 import math
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import inf, nan
 from sys import maxsize
 from typing import Any, NamedTuple
 
 from tinygrad_sq import ieee
-from tinygrad_sq.op import POSITIVE as POSITIVE
-from tinygrad_sq.op import REALS as REALS
-from tinygrad_sq.op import UNIT, commas
-from tinygrad_sq.op import Interval as Interval
-from tinygrad_sq.op import Op as Op
-from tinygrad_sq.op import Partial as Partial
-from tinygrad_sq.op import number as number
+from tinygrad_sq.op import POSITIVE, REALS, UNIT, Op, commas
 from tinygrad_sq.op import row as row
 from tinygrad_sq.op import rows as rows
 
 # --- what several rows share ---
+
+
+def _elementary(name: str, partial: Callable[..., Any], doc: str, **columns: Any) -> Op:
+    """A function of one operand that math (or ieee, where math's raises), cmath and libm know by this name."""
+    forward = getattr(ieee, name, None) or getattr(math, name)
+    return Op(name, forward, (partial,), doc, analytic=getattr(cmath, name), native=name, **columns)
 
 
 def _where(condition: Any, a: Any, b: Any) -> Any:
@@ -179,12 +179,10 @@ half_square: Op = Op("half_square", lambda x: 0.5 * x * x, (lambda y, x: x,), "�
     native=lambda x: 0.5 * x * x)
 sqrt: Op = Op("sqrt", ieee.sqrt, (lambda y, x: 0.5 / y,), "√x", symbol="√", latex=r"\sqrt{{{0}}}",
     domain=(POSITIVE,), analytic=cmath.sqrt, native="llvm.sqrt")
-exp: Op = Op("exp", ieee.exp, (lambda y, x: y,), "e to the power x", latex="e^{{{0}}}", latex_precedence=4,
-    analytic=cmath.exp, native="exp")
+exp: Op = _elementary("exp", lambda y, x: y, "e to the power x", latex="e^{{{0}}}", latex_precedence=4)
 expm1: Op = Op("expm1", ieee.expm1, (lambda y, x: exp(x),), "e^x - 1, exact near 0", native="expm1")
-log: Op = Op("log", ieee.log,
-    (lambda y, x: _where(less(x, 0.0), nan, 1.0 / x),), "the natural logarithm of x",
-    latex=r"\ln\left({0}\right)", domain=(POSITIVE,), analytic=cmath.log, native="log")
+log: Op = _elementary("log", lambda y, x: _where(less(x, 0.0), nan, 1.0 / x), "the natural logarithm of x",
+    latex=r"\ln", domain=(POSITIVE,))
 log1p: Op = Op("log1p", ieee.log1p,
     (lambda y, x: _where(less(x, -1.0), nan, 1.0 / (1.0 + x)),), "log(1 + x), exact near 0",
     latex=r"\ln\left(1 + {0:1}\right)", domain=((-1.0, inf),), native="log1p")
@@ -197,18 +195,15 @@ logsumexp: Op = Op("logsumexp", ieee.logsumexp, lambda y, *xs: tuple(softmax(xs)
     latex=lambda *args: rf"\ln\left({' + '.join(f'e^{{{arg}}}' for arg in args)}\right)", native=_logsumexp_native)
 
 # trigonometry
-sin: Op = Op("sin", ieee.sin, (lambda y, x: cos(x),), "sine, x in radians", latex=r"\sin\left({0}\right)",
-    analytic=cmath.sin, native="sin")
-cos: Op = Op("cos", ieee.cos, (lambda y, x: -sin(x),), "cosine, x in radians", latex=r"\cos\left({0}\right)",
-    analytic=cmath.cos, native="cos")
-tan: Op = Op("tan", ieee.tan, (lambda y, x: 1.0 + square(y),), "tangent, x in radians",
-    latex=r"\tan\left({0}\right)", kink=lambda x: abs(math.cos(x)), analytic=cmath.tan, native="tan")
-asin: Op = Op("asin", ieee.asin, (lambda y, x: 1.0 / sqrt((1.0 - x) * (1.0 + x)),), "arc sine, in radians",
-    latex=r"\arcsin\left({0}\right)", domain=(UNIT,), analytic=cmath.asin, native="asin")
-acos: Op = Op("acos", ieee.acos, (lambda y, x: -1.0 / sqrt((1.0 - x) * (1.0 + x)),), "arc cosine, in radians",
-    latex=r"\arccos\left({0}\right)", domain=(UNIT,), analytic=cmath.acos, native="acos")
-atan: Op = Op("atan", math.atan, (lambda y, x: square(1.0 / hypot(1.0, x)),), "arc tangent, in radians",
-    latex=r"\arctan\left({0}\right)", analytic=cmath.atan, native="atan")
+sin: Op = _elementary("sin", lambda y, x: cos(x), "sine, x in radians", latex=r"\sin")
+cos: Op = _elementary("cos", lambda y, x: -sin(x), "cosine, x in radians", latex=r"\cos")
+tan: Op = _elementary("tan", lambda y, x: 1.0 + square(y), "tangent, x in radians", latex=r"\tan",
+    kink=lambda x: abs(math.cos(x)))
+asin: Op = _elementary("asin", lambda y, x: 1.0 / sqrt((1.0 - x) * (1.0 + x)), "arc sine, in radians",
+    latex=r"\arcsin", domain=(UNIT,))
+acos: Op = _elementary("acos", lambda y, x: -1.0 / sqrt((1.0 - x) * (1.0 + x)), "arc cosine, in radians",
+    latex=r"\arccos", domain=(UNIT,))
+atan: Op = _elementary("atan", lambda y, x: square(1.0 / hypot(1.0, x)), "arc tangent, in radians", latex=r"\arctan")
 atan2: Op = Op("atan2", math.atan2,
     (lambda t, y, x: x / hypot(y, x) / hypot(y, x), lambda t, y, x: -y / hypot(y, x) / hypot(y, x)),
     "the angle of the point (x, y), in radians; its arguments are y, x", arity=2, method=False,
@@ -218,21 +213,16 @@ hypot: Op = Op("hypot", math.hypot, (lambda z, x, y: _where(z, x / z, 0.0), lamb
     analytic=lambda x, y: cmath.sqrt(x * x + y * y), native="hypot")
 
 # hyperbolic functions
-sinh: Op = Op("sinh", ieee.sinh, (lambda y, x: cosh(x),), "hyperbolic sine", latex=r"\sinh\left({0}\right)",
-    analytic=cmath.sinh, native="sinh")
-cosh: Op = Op("cosh", ieee.cosh, (lambda y, x: sinh(x),), "hyperbolic cosine",
-    latex=r"\cosh\left({0}\right)", analytic=cmath.cosh, native="cosh")
-tanh: Op = Op("tanh", math.tanh, (lambda y, x: square(sech(x)),), "hyperbolic tangent", latex=r"\tanh\left({0}\right)",
-    analytic=cmath.tanh, native="tanh")
+sinh: Op = _elementary("sinh", lambda y, x: cosh(x), "hyperbolic sine", latex=r"\sinh")
+cosh: Op = _elementary("cosh", lambda y, x: sinh(x), "hyperbolic cosine", latex=r"\cosh")
+tanh: Op = _elementary("tanh", lambda y, x: square(sech(x)), "hyperbolic tangent", latex=r"\tanh")
 sech: Op = Op("sech", ieee.sech, (lambda y, x: -y * tanh(x),), "hyperbolic secant, 1 / cosh(x)",
     analytic=lambda x: 1.0 / cmath.cosh(x), native=_sech_native)
-asinh: Op = Op("asinh", math.asinh, (lambda y, x: 1.0 / hypot(1.0, x),), "inverse hyperbolic sine",
-    analytic=cmath.asinh, native="asinh")
-acosh: Op = Op("acosh", ieee.acosh, (lambda y, x: 1.0 / (sqrt(x - 1.0) * sqrt(x + 1.0)),),
-    "inverse hyperbolic cosine", domain=((1.0, inf),), analytic=cmath.acosh, native="acosh")
-atanh: Op = Op("atanh", ieee.atanh,
-    (lambda y, x: _where(less(1.0, abs(x)), nan, 1.0 / ((1.0 - x) * (1.0 + x))),),
-    "inverse hyperbolic tangent", domain=(UNIT,), analytic=cmath.atanh, native="atanh")
+asinh: Op = _elementary("asinh", lambda y, x: 1.0 / hypot(1.0, x), "inverse hyperbolic sine")
+acosh: Op = _elementary("acosh", lambda y, x: 1.0 / (sqrt(x - 1.0) * sqrt(x + 1.0)), "inverse hyperbolic cosine",
+    domain=((1.0, inf),))
+atanh: Op = _elementary("atanh", lambda y, x: _where(less(1.0, abs(x)), nan, 1.0 / ((1.0 - x) * (1.0 + x))),
+    "inverse hyperbolic tangent", domain=(UNIT,))
 
 # the normal distribution
 gaussian: Op = Op("gaussian", lambda x: ieee.exp_minus(1.0, x), (lambda y, x: -2.0 * (x * y),), "exp(-x²)",
@@ -242,21 +232,19 @@ erf: Op = Op("erf", math.erf, (lambda y, x: 2.0 / math.sqrt(math.pi) * gaussian(
     native="erf")
 erfc: Op = Op("erfc", math.erfc, (lambda y, x: -2.0 / math.sqrt(math.pi) * gaussian(x),), "1 - erf(x)", native="erfc")
 normal_pdf: Op = Op("normal_pdf", lambda x: ieee.exp_minus(0.5, x) / math.sqrt(2.0 * math.pi), (lambda y, x: -x * y,),
-    "density of the standard normal distribution", symbol="φ", latex=r"\varphi\left({0}\right)",
+    "density of the standard normal distribution", symbol="φ", latex=r"\varphi",
     analytic=lambda x: cmath.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi),
     native=lambda x: _exp_minus_native(0.5, x) / math.sqrt(2.0 * math.pi))
 normal_cdf: Op = Op("normal_cdf", ieee.normal_cdf, (lambda y, x: normal_pdf(x),),
-    "distribution function of the standard normal distribution", symbol="Φ", latex=r"\Phi\left({0}\right)",
-    native=_normal_cdf_native)
+    "distribution function of the standard normal distribution", symbol="Φ", latex=r"\Phi", native=_normal_cdf_native)
 
 # activations
 identity: Op = Op("identity", lambda x: x, (1.0,), "x: the activation of a linear layer", symbol="id", latex="{0:5}",
     analytic=lambda x: x, native=lambda x: x)
 sigmoid: Op = Op("sigmoid", ieee.sigmoid, (lambda y, x: y * sigmoid(-x),), "1 / (1 + e^-x)", symbol="σ",
-    latex=r"\sigma\left({0}\right)", analytic=lambda x: 1.0 / (1.0 + cmath.exp(-x)),
-    native=_sigmoid_native)
+    latex=r"\sigma", analytic=lambda x: 1.0 / (1.0 + cmath.exp(-x)), native=_sigmoid_native)
 log_sigmoid: Op = Op("log_sigmoid", lambda x: -ieee.softplus(-x), (lambda y, x: sigmoid(-x),), "log sigmoid(x)",
-    symbol="log σ", latex=r"\ln\sigma\left({0}\right)", native=lambda x: -softplus(-x))
+    symbol="log σ", latex=r"\ln\sigma", native=lambda x: -softplus(-x))
 softplus: Op = Op("softplus", ieee.softplus, (lambda y, x: sigmoid(x),), "log(1 + e^x)",
     analytic=lambda x: cmath.log(1.0 + cmath.exp(x)), native=lambda x: relu(x) + log1p(exp(-abs(x))))
 relu: Op = Op("relu", ieee.relu, (lambda y, x: step(x),), "max(0, x)", kink=abs,
@@ -305,10 +293,9 @@ equal: Op = Op("equal", lambda x, y: 1.0 if x == y else 0.0, (0.0, 0.0), "1 wher
     text="({0:1} == {1:1})", latex=r"\left[{0} = {1}\right]", kink=lambda x, y: math.fabs(x - y), method=False,
     native="fcmp oeq")
 maximum: Op = Op("maximum", ieee.maximum, _extremum_partials, "the largest operand", symbol="max",
-    arity=range(1, maxsize), operands=_list, latex=lambda *args: rf"\max\left({commas(*args)}\right)",
-    kink=_gap_of_two_largest, native="llvm.maximum")
+    arity=range(1, maxsize), operands=_list, latex=r"\max", kink=_gap_of_two_largest, native="llvm.maximum")
 minimum: Op = Op("minimum", ieee.minimum, _extremum_partials, "the smallest operand", symbol="min",
-    arity=range(1, maxsize), operands=_list, latex=lambda *args: rf"\min\left({commas(*args)}\right)",
+    arity=range(1, maxsize), operands=_list, latex=r"\min",
     kink=lambda *xs: _gap_of_two_largest(*(-x for x in xs)), native="llvm.minimum")
 clamp: Op = Op("clamp", ieee.clamp,
     (lambda y, x, lo, hi: less(lo, x) * less(x, hi),

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, TypeAlias
 from tinygrad_sq.context import no_grad
 from tinygrad_sq.losses import cost, half_squared_error
 from tinygrad_sq.nn import Module
+from tinygrad_sq.op import number
 from tinygrad_sq.optim import Adam, Optimizer
-from tinygrad_sq.table import number
 from tinygrad_sq.value import Value
 
 Loss: TypeAlias = Callable[[Any, Any], Any]

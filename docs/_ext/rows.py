@@ -9,7 +9,8 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
 
 from tinygrad_sq import Value, gradient, to_latex
-from tinygrad_sq.table import Op, rows
+from tinygrad_sq.op import Op
+from tinygrad_sq.table import rows
 from tinygrad_sq.value import record
 
 

@@ -22,7 +22,7 @@ from tinygrad_sq.compiler.native import Native, machine
 from tinygrad_sq.compiler.roll import roll
 from tinygrad_sq.compiler.tape import Tape
 from tinygrad_sq.compiler.trace import trace, tracing
-from tinygrad_sq.table import number
+from tinygrad_sq.op import number
 from tinygrad_sq.tree import flatten
 from tinygrad_sq.value import Value
 

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from tinygrad_sq import table
 from tinygrad_sq.graph import topological_order
-from tinygrad_sq.table import Op
+from tinygrad_sq.op import Op
 from tinygrad_sq.value import Value
 
 # An operand: the number of an instruction, or a constant.

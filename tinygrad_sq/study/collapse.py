@@ -14,8 +14,8 @@ from collections.abc import Hashable, Iterable
 from itertools import count
 from typing import NamedTuple
 
+from tinygrad_sq.op import Op
 from tinygrad_sq.study.picture import role_of, shown
-from tinygrad_sq.table import Op
 from tinygrad_sq.value import Value
 
 MOST = 64  # parts in a picture

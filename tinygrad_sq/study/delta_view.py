@@ -9,10 +9,10 @@ from tinygrad_sq import deltas
 from tinygrad_sq.context import scope
 from tinygrad_sq.losses import half_squared_error
 from tinygrad_sq.nn import MLP
+from tinygrad_sq.op import Op, number
 from tinygrad_sq.study.formula import LATEX
 from tinygrad_sq.study.names import Formula
 from tinygrad_sq.study.sheet import Block, Grid, Item, Line, Sheet, excerpt
-from tinygrad_sq.table import Op, number
 from tinygrad_sq.value import Value, adjoints
 
 E1 = Formula("J = ½ ‖h(x) − y‖²", r"J = \tfrac{1}{2} \left\|h(x) - y\right\|^2")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from tinygrad_sq.graph import topological_order
-from tinygrad_sq.table import Op
+from tinygrad_sq.op import Op
 from tinygrad_sq.value import Value
 
 # A part used in several places, or too long to read within another, is written once and given a name.

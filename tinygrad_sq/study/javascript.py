@@ -21,8 +21,9 @@ from tinygrad_sq.context import no_grad
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.losses import cost, half_squared_error
 from tinygrad_sq.nn import Module
+from tinygrad_sq.op import Op
 from tinygrad_sq.optim import SGD
-from tinygrad_sq.table import Branch, Op, row
+from tinygrad_sq.table import Branch, row
 from tinygrad_sq.value import Value
 
 Call: TypeAlias = "tuple[Op, int]"  # a row and how many operands it is called with
