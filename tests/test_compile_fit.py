@@ -18,11 +18,13 @@ from tinygrad_sq import (
     Adam,
     AdamW,
     Value,
+    binary_cross_entropy,
     compile,
     cross_entropy,
     detect_anomaly,
     fit,
     half_squared_error,
+    hinge,
     log,
     sqrt,
 )
@@ -135,6 +137,48 @@ def test_samples_are_checked_as_in_the_eager_fit(inputs: Any, targets: Any) -> N
 
 
 @pytest.mark.parametrize(
+    ("loss", "n_out", "targets", "words"),
+    [
+        (binary_cross_entropy, 1, [0.0, 1.0, 2.0], "from 0 to 1, got 2.0"),
+        (binary_cross_entropy, 1, [0.5, -0.5, 1.0], "from 0 to 1, got -0.5"),
+        (hinge, 1, [1.0, -1.0, 0.0], "of -1 or 1, got 0.0"),
+        (cross_entropy, 3, [2, 0, 3], "a class from 0 to 2, one for each logit, got 3"),
+        (cross_entropy, 3, [2, 0, -1], "a class from 0 to 2, one for each logit, got -1"),
+    ],
+)
+@pytest.mark.parametrize("batch_size", [None, 1])
+def test_targets_are_checked_as_in_the_eager_fit(
+    loss: Callable[..., Any], n_out: int, targets: list[float], words: str, batch_size: int | None
+) -> None:
+    """Wherever in the data a wrong one is: the loss then is no number, and the net remains as it was."""
+    for compiled in (False, True):
+        model = MLP(2, [3, n_out], seed=4)
+        before = [p.data for p in model.parameters()]
+        with pytest.raises(ValueError, match=words):
+            fit(model, X[:3], targets, loss=loss, batch_size=batch_size, shuffle=False, compiled=compiled)
+        assert batch_size or [p.data for p in model.parameters()] == before
+
+
+@pytest.mark.parametrize("optimizer", [lambda p: SGD(p, 0.1, momentum=0.5), Adam])
+def test_a_refused_step_leaves_the_optimizer_as_it_was(optimizer: Callable[..., Optimizer]) -> None:
+    """Eager and compiled: what it remembers and how often it stepped, so that one may go on with a smaller lr."""
+    after = []
+    for compiled in (False, True):
+        model = MLP(2, [3, 1], seed=3)
+        used = optimizer(model.parameters())
+        fit(model, X, Y, optimizer=used, epochs=3, compiled=compiled)
+        before = copy.deepcopy({name: x for name, x in vars(used).items() if name != "parameters"})
+        used.lr = 1e308
+        model.layers[0].neurons[0].w[0].data = 1e200  # whose square is infinite: the first step fails
+        with pytest.raises(FloatingPointError):
+            fit(model, X, Y, optimizer=used, lam=1.0, epochs=2, compiled=compiled)
+        now = {name: x for name, x in vars(used).items() if name != "parameters"}
+        assert now == before | {"lr": 1e308}
+        after.append(now["remembered"])
+    assert np.array(after[1]) == pytest.approx(np.array(after[0]), rel=1e-9)
+
+
+@pytest.mark.parametrize(
     "form",
     [np.array, lambda rows: np.array(rows, np.float32), lambda rows: [tuple(map(Fraction, row)) for row in rows]],
 )
@@ -156,14 +200,14 @@ def test_a_step_is_taken_in_whole_or_not_at_all() -> None:
 
 
 def test_compiled_classes() -> None:
-    """Classes by their numbers train as they do in the eager loop; one that is none leaves the finite numbers."""
+    """Classes by their numbers train as they do in the eager loop; one that is none leaves the net as it was."""
     classes = [k % 3 for k in range(len(X))]
     models = [MLP(2, [3, 3], "tanh", seed=1) for _ in range(2)]
     for model, compiled in zip(models, (False, True)):
         model.fit(X, classes, loss=cross_entropy, batch_size=8, epochs=3, shuffle=False, compiled=compiled)
     eager, native = [[p.data for p in model.parameters()] for model in models]
     assert native == pytest.approx(eager, rel=1e-9, abs=1e-12)
-    with pytest.raises(FloatingPointError):
+    with pytest.raises(ValueError, match="expected a class from 0 to 2, one for each logit, got 3"):
         models[1].fit(X, [3] * len(X), loss=cross_entropy, epochs=1, compiled=True)
     assert [p.data for p in models[1].parameters()] == native
 

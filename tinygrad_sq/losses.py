@@ -1,15 +1,19 @@
-"""Losses of one sample, and E3, the cost of a whole set. On numbers they give numbers, on Values a graph."""
+"""Losses of one sample, and E3, the cost of a whole set. On numbers they give numbers, on Values a graph.
+
+Compiled, a target is that of any sample: one that is none gives a loss that is not finite in place of the ValueError.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Sequence
+from math import nan
 from operator import index as as_index
 from typing import Any
 
 from tinygrad_sq.nn import Module
 from tinygrad_sq.op import number
-from tinygrad_sq.table import dot, equal, half_square, log, logsumexp, relu, softplus, total, where
+from tinygrad_sq.table import dot, equal, half_square, less, log, logsumexp, relu, softplus, total, where
 from tinygrad_sq.value import Value
 
 
@@ -33,7 +37,7 @@ def cross_entropy(logits: Sequence[Any], index: int) -> Any:
     z = _list(logits)
     if len(z) < 2:
         raise ValueError(f"expected two logits or more, got {len(z)}: for one there is binary_cross_entropy")
-    if isinstance(index, Value) and index.traced:  # compiled, the class of any sample; of one that is none, -inf
+    if _traced(index):
         right = [equal(index, j) for j in range(len(z))]
         z_k = dot(right, z, log(total(right)))
         return logsumexp([where(is_k, 0.0, z_j - z_k) for is_k, z_j in zip(right, z)])
@@ -48,12 +52,13 @@ def binary_cross_entropy(logit: Any, target: Any) -> Any:
 
     Raises ValueError for a target outside 0 to 1.
     """
-    t = _float(target)
-    if not 0.0 <= t <= 1.0:
-        raise ValueError(f"expected a target from 0 to 1, got {t!r}")
-    if isinstance(target, Value) or 0.0 < t < 1.0:
+    if _traced(target):
+        target = where(less(target * (1.0 - target), 0.0), nan, target)
+    elif not 0.0 <= _float(target) <= 1.0:
+        raise ValueError(f"expected a target from 0 to 1, got {_float(target)!r}")
+    if isinstance(target, Value) or 0.0 < target < 1.0:
         return dot([target, 1.0 - target], [softplus(-logit), softplus(logit)])
-    return softplus(-logit if t else logit)
+    return softplus(-logit if target else logit)
 
 
 def hinge(score: Any, target: Any) -> Any:
@@ -61,7 +66,9 @@ def hinge(score: Any, target: Any) -> Any:
 
     Raises ValueError for another target.
     """
-    if _float(target) not in (-1.0, 1.0):
+    if _traced(target):
+        target = where(equal(target * target, 1.0), target, nan)
+    elif _float(target) not in (-1.0, 1.0):
         raise ValueError(f"expected a target of -1 or 1, got {_float(target)!r}")
     return relu(1.0 - target * score)
 
@@ -95,6 +102,10 @@ def cost(
 
 def _list(x: Any) -> list[Any]:
     return list(x) if isinstance(x, Iterable) else [x]
+
+
+def _traced(x: Any) -> bool:
+    return isinstance(x, Value) and x.traced
 
 
 def _float(x: Value | float) -> float:

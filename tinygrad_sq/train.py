@@ -82,18 +82,23 @@ def fit(
         from tinygrad_sq.compiler import compile
 
         program = compile(lambda x, y: loss(model(x), y), params=model.parameters())
-        return program.fit(
-            *(_arrays(X, Y) or _columns(_samples(X, Y))),
-            optimizer=optimizer,
-            epochs=epochs,
-            batch_size=batch_size,
-            lam=lam,
-            weights=model.weights() if lam else (),
-            seed=seed,
-            shuffle=shuffle,
-            validation=_columns(_samples(*validation, "validation ")) if validation else None,
-            progress=progress,
-        )
+        try:
+            return program.fit(
+                *(_arrays(X, Y) or _columns(_samples(X, Y))),
+                optimizer=optimizer,
+                epochs=epochs,
+                batch_size=batch_size,
+                lam=lam,
+                weights=model.weights() if lam else (),
+                seed=seed,
+                shuffle=shuffle,
+                validation=_columns(_samples(*validation, "validation ")) if validation else None,
+                progress=progress,
+            )
+        except FloatingPointError:
+            with no_grad():
+                _cost(model, _samples(X, Y), loss, lam)  # which says so if it is a target that is none
+            raise
     samples = _samples(X, Y)
     watched = _samples(*validation, "validation ") if validation else []
 
@@ -182,6 +187,7 @@ def _step(optimizer: Optimizer, model: Module, samples: Samples, loss: Loss, lam
     J.backward()
     parameters = model.parameters()
     before = [p.data for p in parameters]
+    state = vars(optimizer) | {"remembered": [*optimizer.remembered]}
     try:
         optimizer.step()
         if not all(math.isfinite(x) for x in (J.data, *[p.data for p in parameters])):
@@ -189,6 +195,7 @@ def _step(optimizer: Optimizer, model: Module, samples: Samples, loss: Loss, lam
     except BaseException:
         for p, data in zip(parameters, before):
             p.data = data
+        vars(optimizer).update(state)
         raise
     return J.data
 
