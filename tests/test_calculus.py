@@ -7,6 +7,7 @@ import copy
 import gc
 import math
 import pickle
+import re
 import sys
 import threading
 import weakref
@@ -28,6 +29,7 @@ from strategies import SMOOTH, Net, expressions, fitting, nets, operand_counts, 
 from tinygrad_sq import (
     SGD,
     Value,
+    compile,
     cost,
     deltas,
     detect_anomaly,
@@ -51,6 +53,7 @@ from tinygrad_sq import (
     value_and_grad,
     vjp,
     where,
+    xlogy,
 )
 from tinygrad_sq.calculus import push_forward
 from tinygrad_sq.deltas import units
@@ -372,8 +375,38 @@ def test_argnums() -> None:
     assert hessian(f, argnums=(0, 1))(2.0, 3.0, 2) == ((6.0, 4.0), (4.0, 0.0))
     assert value_and_grad(f, (0,))(2.0, 3.0, 2) == (12.0, (12.0,))
     for wrong in (3, -4, (0, 3)):
-        with pytest.raises(ValueError, match="a call with 3 arguments"):
+        with pytest.raises(ValueError, match="a call with 3 arguments; the first is 0"):
             grad(f, argnums=wrong)(2.0, 3.0, 2)
+    for twice in ((0, 0), (1, -2)):
+        with pytest.raises(ValueError, match=f"names an argument twice: {re.escape(str(twice))}"):
+            jacobian(f, argnums=twice)(2.0, 3.0, 2)
+
+
+ENDS = [
+    pytest.param(row, beyond, id=f"{row.name}({beyond})")
+    for row in table.rows.values()
+    if row.arity == 1
+    for end, beyond in [(row.domain[0][0], row.domain[0][0] - 1.0), (row.domain[0][1], row.domain[0][1] + 1.0)]
+    if math.isfinite(end)
+]
+
+
+@pytest.mark.parametrize(("row", "x"), ENDS)
+def test_outside_the_domain_the_derivatives_of_every_order_are_nan(row: Op, x: float) -> None:
+    """A gradient where there is no value hides a fault, and so does a second one of 0. Compiled, too."""
+    f: Any = row
+    for _ in range(4):
+        assert math.isnan(f(x))
+        assert math.isnan(compile(f).each([x])[0])
+        f = grad(f)
+
+
+def test_outside_its_domain_all_that_depends_on_the_second_operand_of_xlogy_is_nan() -> None:
+    """Also where x is 0, and the value therefore 0."""
+    for x in (2.0, 0.0, -1.0):
+        assert all(map(math.isnan, grad(xlogy, argnums=(0, 1))(x, -1.0)))
+        (_, *mixed), second = hessian(xlogy, argnums=(0, 1))(x, -1.0)
+        assert all(map(math.isnan, (*mixed, *second)))
 
 
 def test_numbers_give_numbers_and_values_give_values() -> None:

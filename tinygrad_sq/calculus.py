@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import Any, TypeAlias
 
 from tinygrad_sq import table
-from tinygrad_sq.context import context_with
+from tinygrad_sq.context import context, context_with
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.op import Op, number
 from tinygrad_sq.tree import flatten, flatten_like
@@ -138,7 +138,7 @@ def graph_partials(node: Value) -> list[Any]:
         return []
     each = each_partial(op, node.args, lambda partial: _on_values(partial, node))
     data = [d.data if isinstance(d, Value) else d for d in each]
-    if data != [*node.partials]:
+    if node.data is not context().unknown and data != [*node.partials]:
         for now, then in zip(data, node.partials):
             if then is None or not isinstance(now, float) or now == then or (math.isnan(now) and math.isnan(then)):
                 continue
@@ -191,7 +191,9 @@ class _Point:
         chosen = (argnums,) if isinstance(argnums, int) else argnums
         for i in chosen:
             if not -len(args) <= i < len(args):
-                raise ValueError(f"argnums names argument {i} of a call with {len(args)} arguments")
+                raise ValueError(f"argnums names argument {i} of a call with {len(args)} arguments; the first is 0")
+        if len({i % len(args) for i in chosen}) < len(chosen):
+            raise ValueError(f"argnums names an argument twice: {argnums}")
         selected = args[argnums] if isinstance(argnums, int) else tuple([args[i] for i in argnums])
         leaves, self.rebuild = flatten(selected)
         everything, _ = flatten(args)
@@ -232,7 +234,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) ->
 
     f takes scalars and nested lists, tuples and dicts of scalars, and returns a scalar. Called with numbers, the
     results are numbers; called with Values, or inside another transform, they are Values that can be differentiated.
-    Raises TypeError if f's result is not a scalar, ValueError for an argument number out of range.
+    Raises TypeError if f's result is not a scalar, ValueError for an argument number out of range or there twice.
     """
 
     def evaluate(*args: Any) -> tuple[Any, Any]:

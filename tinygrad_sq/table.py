@@ -15,7 +15,7 @@ import cmath
 import math
 import operator
 from collections.abc import Callable, Iterable
-from math import inf, nan
+from math import inf
 from sys import maxsize
 from typing import Any, NamedTuple
 
@@ -146,7 +146,8 @@ def log_softmax(zs: Iterable[Any]) -> list[Any]:
     return [z - lse for z in zs]
 
 
-# --- the rows. In partials, y (z for two operands) is the output. ---
+# --- the rows. In partials, y (z for two operands) is the output. Where that is NaN, outside the domain, the partial
+# is y itself and not the constant, so that every higher derivative is NaN too. ---
 
 # fmt: off
 # arithmetic
@@ -181,13 +182,13 @@ sqrt: Op = Op("sqrt", ieee.sqrt, (lambda y, x: 0.5 / y,), "√x", symbol="√", 
     domain=(POSITIVE,), analytic=cmath.sqrt, native="llvm.sqrt")
 exp: Op = _elementary("exp", lambda y, x: y, "e to the power x", latex="e^{{{0}}}", latex_precedence=4)
 expm1: Op = Op("expm1", ieee.expm1, (lambda y, x: exp(x),), "e^x - 1, exact near 0", native="expm1")
-log: Op = _elementary("log", lambda y, x: _where(less(x, 0.0), nan, 1.0 / x), "the natural logarithm of x",
+log: Op = _elementary("log", lambda y, x: _where(less(x, 0.0), y, 1.0 / x), "the natural logarithm of x",
     latex=r"\ln", domain=(POSITIVE,))
 log1p: Op = Op("log1p", ieee.log1p,
-    (lambda y, x: _where(less(x, -1.0), nan, 1.0 / (1.0 + x)),), "log(1 + x), exact near 0",
+    (lambda y, x: _where(less(x, -1.0), y, 1.0 / (1.0 + x)),), "log(1 + x), exact near 0",
     latex=r"\ln\left(1 + {0:1}\right)", domain=((-1.0, inf),), native="log1p")
 xlogy: Op = Op("xlogy", ieee.xlogy,
-    (lambda z, x, y: log(y), lambda z, x, y: _where(less(y, 0.0), nan, _where(hypot(x, y), x / y, 0.0))),
+    (lambda z, x, y: log(y), lambda z, x, y: _where(less(y, 0.0), x * log(y), _where(hypot(x, y), x / y, 0.0))),
     "x log(y), and 0 where x is 0", arity=2, latex=r"{0:2} \ln\left({1}\right)", latex_precedence=2,
     domain=(REALS, POSITIVE), method=False, native=lambda x, y: where(x, x * log(y), where(equal(y, y), 0.0, y)))
 logsumexp: Op = Op("logsumexp", ieee.logsumexp, lambda y, *xs: tuple(softmax(xs)), "log Σ exp(x_i)", symbol="log Σ exp",
@@ -221,7 +222,7 @@ sech: Op = Op("sech", ieee.sech, (lambda y, x: -y * tanh(x),), "hyperbolic secan
 asinh: Op = _elementary("asinh", lambda y, x: 1.0 / hypot(1.0, x), "inverse hyperbolic sine")
 acosh: Op = _elementary("acosh", lambda y, x: 1.0 / (sqrt(x - 1.0) * sqrt(x + 1.0)), "inverse hyperbolic cosine",
     domain=((1.0, inf),))
-atanh: Op = _elementary("atanh", lambda y, x: _where(less(1.0, abs(x)), nan, 1.0 / ((1.0 - x) * (1.0 + x))),
+atanh: Op = _elementary("atanh", lambda y, x: _where(less(1.0, abs(x)), y, 1.0 / ((1.0 - x) * (1.0 + x))),
     "inverse hyperbolic tangent", domain=(UNIT,))
 
 # the normal distribution
