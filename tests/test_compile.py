@@ -684,6 +684,13 @@ w = Value(1.0, "w")
         (lambda x: x.detach() * x, "x"),
         (lambda x: no_grad()(lambda: x * x)() * x, "a value"),
         (lambda x: sorted([x, 2.0 * x])[0], "a value"),
+        (lambda x: 2.0 * x.data * x, "a value"),
+        (lambda x: x if x.data > 0.0 else -x, "a value"),
+        (lambda x: (x * w).data - x, "a value"),
+        (lambda x: x + w * x.data, "a value"),
+        (lambda x: exp(x.data) * x, "a value"),
+        (lambda x: Value(x.data) * x, "a value"),
+        (lambda x: exp(x * x).backward() or x, "a value"),
     ],
 )
 def test_a_branch_on_a_traced_value(f: Callable[[Any], Any], name: str) -> None:
@@ -694,6 +701,18 @@ def test_a_branch_on_a_traced_value(f: Callable[[Any], Any], name: str) -> None:
     assert int(message.removeprefix(f"{__file__}:").split()[0]) == f.__code__.co_firstlineno
     assert f"branches on {name}," in message
     assert "where(less(a, b), x, y)" in message
+
+
+def test_what_c_code_makes_of_a_traced_number_is_nan() -> None:
+    """It looks at the number itself. Whoever prints it sees that there is none."""
+    shown = []
+
+    def f(x: Value) -> Value:
+        shown.append(f"{x.data} {x!r}")
+        return x * math.sin(x.data)
+
+    assert np.isnan(compile(f).each([1.0, 2.0])).all()
+    assert shown[-1] == "unknown Value(data=unknown, grad=0.0, label='x')"
 
 
 def test_a_value_can_be_compared_again_afterwards() -> None:
@@ -1004,6 +1023,17 @@ def test_plain_lists_are_one_sample_of_a_function_of_lists() -> None:
     assert both([2.0, 3.0], [4.0, 5.0]) == 10.0
     with pytest.raises(TraceError, match="branches on"):
         compile(lambda x: x if x > 0.0 else -x).each([1.0, -1.0])
+
+
+def test_a_function_that_takes_neither_numbers_nor_lists() -> None:
+    """The error is that of lists, and says what it was of numbers; without a retry there is nothing to add."""
+    with pytest.raises(TypeError, match="'list' and 'int'") as error:
+        compile(lambda x: x % 2)([1.0, 2.0])
+    (note,) = error.value.__notes__
+    assert note.startswith("of numbers in place of lists the function says: unsupported operand type(s) for %: 'Value'")
+    with pytest.raises(TypeError, match="'Value' and 'int'") as error:
+        compile(lambda x: x % 2)(1.0)  # a number is none of lists
+    assert not hasattr(error.value, "__notes__")
 
 
 @pytest.mark.parametrize(("n", "calls"), [(1.0, 0), (2.0, 0), (3.0, 0), (-1.0, 0), (0.5, 1), (4.0, 1)])

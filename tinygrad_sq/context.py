@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from tinygrad_sq.anomaly import Origins
-    from tinygrad_sq.value import Value
+    from tinygrad_sq.compiler.trace import Unknown
 
 
 class Context:
@@ -19,24 +19,24 @@ class Context:
     recording  whether operands and partials are kept
     origins    under detect_anomaly, the line that made each node
     scope      the scope of what is made
-    refuse     while compile traces: what is called by whatever would use a Value's number, to raise an error
+    unknown    while compile traces: the number of whatever differs from sample to sample or call to call
     plain      whether a node is recorded, and that is all
     """
 
-    __slots__ = ("recording", "origins", "scope", "refuse", "plain")  # not a NamedTuple: each node reads them
+    __slots__ = ("recording", "origins", "scope", "unknown", "plain")  # not a NamedTuple: each node reads them
 
     def __init__(
         self,
         recording: bool = True,
         origins: Origins | None = None,
         scope: tuple[str, ...] = (),
-        refuse: Callable[[Value], NoReturn] | None = None,
+        unknown: Unknown | None = None,
     ) -> None:
         self.recording = recording
         self.origins = origins
         self.scope = scope
-        self.refuse = refuse
-        self.plain = recording and origins is None
+        self.unknown = unknown
+        self.plain = recording and origins is None and unknown is None
 
 
 _nothing_on = Context()
@@ -47,7 +47,7 @@ context: Callable[[], Context] = _variable.get  # the present one; bound here on
 @contextmanager
 def context_with(**changes: Any) -> Iterator[None]:
     now = context()
-    present = {"recording": now.recording, "origins": now.origins, "scope": now.scope, "refuse": now.refuse}
+    present = {"recording": now.recording, "origins": now.origins, "scope": now.scope, "unknown": now.unknown}
     token = _variable.set(Context(**present | changes))
     try:
         yield

@@ -52,7 +52,7 @@ def _with_number(op: Op, a: Any, b: Any) -> Value:
         args = (a, number(b)) if isinstance(a, Value) else (number(a), b)
     except TypeError:
         return NotImplemented  # type: ignore[no-any-return]
-    return record(op, args, constants=True)
+    return record(op, args)
 
 
 class Value(Methods, Copyable):
@@ -146,7 +146,7 @@ class Value(Methods, Copyable):
     @property
     def traced(self) -> bool:
         """Whether compile is recording the graph that it belongs to, and its number is one of many to come."""
-        return context().refuse is not None
+        return context().unknown is not None
 
     def detach(self) -> Value:
         """A leaf with the same data and label, of which gradients know nothing."""
@@ -193,21 +193,16 @@ def adjoints(y: Value) -> dict[Value, float]:
 # --- recording ---
 
 
-def record(op: Op, args: tuple[Value | float, ...], constants: bool = False) -> Value:
-    """The node op(*args): its value and, as numbers, its partial derivatives by the operands that are Values.
-
-    Whoever knows that some of them are floats says so with `constants`: it saves finding out.
-    """
-    if not constants:
-        try:
-            xs = [arg.data for arg in args]  # type: ignore[union-attr]
-        except AttributeError:
-            constants = True
-    if constants:
-        xs = [arg.data if isinstance(arg, Value) else arg for arg in args]
+def record(op: Op, args: tuple[Value | float, ...]) -> Value:
+    """The node op(*args): its value and, as numbers, its partial derivatives by the operands that are Values."""
+    constants = float in map(type, args)
+    xs = [x.data if isinstance(x, Value) else x for x in args] if constants else list(map(_data, args))
     here = context()
+    known: Any = op
+    if here.unknown is not None and any(x is here.unknown for x in xs):
+        known, constants = here.unknown, False
     node = _new(Value)
-    node.data = y = op.forward(*xs)
+    node.data = y = known.forward(*xs)
     node.grad = 0.0
     node.label = ""
     node.scope = here.scope
@@ -215,20 +210,21 @@ def record(op: Op, args: tuple[Value | float, ...], constants: bool = False) -> 
         node.op = op
         node.args = args
         try:
-            node.partials = _partials(op, args, y, xs) if constants else op.gradient(y, *xs)
+            node.partials = _partials(op, args, y, xs) if constants else known.gradient(y, *xs)
         except ZeroDivisionError:
             node.partials = _partials(op, args, y, xs)
     else:
         node.op = None
         node.args = node.partials = ()
-        if here.refuse:
-            here.refuse(node)
+        if here.unknown is not None:
+            here.unknown.refuse()
     if here.origins is not None:
         check_value(node, op, args, here.origins)
     return node
 
 
 _new = object.__new__
+_data: Callable[[Any], float] = operator.attrgetter("data")
 
 
 def each_partial(op: Op, args: tuple[Value | float, ...], evaluate: Callable[[Callable[..., Any]], Any]) -> list[Any]:
@@ -246,7 +242,7 @@ def _ieee(partial: Callable[..., Any], y: float, xs: list[float]) -> Any:
     try:
         return partial(y, *xs)
     except ZeroDivisionError:
-        with context_with(recording=False, origins=None, refuse=None):
+        with context_with(recording=False, origins=None, unknown=None):
             result = partial(Value(y), *map(Value, xs))
         if isinstance(result, Value):
             return result.data
@@ -255,8 +251,8 @@ def _ieee(partial: Callable[..., Any], y: float, xs: list[float]) -> Any:
 
 def _look(v: Value) -> float:
     """v's number, for what leaves the graph."""
-    refuse = context().refuse
-    return refuse(v) if refuse else v.data
+    unknown = context().unknown
+    return v.data if unknown is None else unknown.refuse(v.label)
 
 
 def _compare(relation: Callable[[float, float], bool], a: Value, b: Any) -> bool:

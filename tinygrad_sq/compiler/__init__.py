@@ -1,4 +1,4 @@
-"""From a function of scalars, recorded once for one sample, to native code that runs over a whole batch.
+"""From a function of scalars, recorded for one sample, to native code that runs over a whole batch.
 
 trace records, tape drops what is equal or unused, roll finds the loops again, lower writes them as LLVM IR.
 """
@@ -24,8 +24,8 @@ def compile(
     """f, a function of the scalars of one sample, as a `Program` over batches. Also a decorator.
 
     f takes scalars and (nested) lists of scalars and may use any Values; `params` are those of them (in a list, or
-    nested lists) to differentiate by. What else it uses is taken as constant. It is run once, to record its graph: a
-    branch on a value that differs from sample to sample is a TraceError.
+    nested lists) to differentiate by. What else it uses is taken as constant. It is run to record its graph, once for
+    each kind of result and not for each sample: to branch on an argument, or to use its `data`, is a TraceError.
 
     dtype    "float64" or "float32"
     threads  how many share a large batch; the result depends on their number in the last bits, and on nothing else

@@ -21,7 +21,7 @@ from tinygrad_sq.compiler.lower import Target, bare, lower, version
 from tinygrad_sq.compiler.native import Native, machine
 from tinygrad_sq.compiler.roll import roll
 from tinygrad_sq.compiler.tape import Tape
-from tinygrad_sq.compiler.trace import trace, tracing
+from tinygrad_sq.compiler.trace import trace, tracing, unknown
 from tinygrad_sq.op import number
 from tinygrad_sq.tree import flatten
 from tinygrad_sq.value import Value
@@ -78,7 +78,8 @@ class Batch:
                 self.arrays.append(_numbers(arg, dtype))
             except (TypeError, ValueError) as error:
                 raise TypeError(f"argument {k} is not an array of numbers: {error}") from None
-        if any(a.ndim == 0 for a in self.arrays):
+        self.one = any(a.ndim == 0 for a in self.arrays)
+        if self.one:
             self.arrays = [a[np.newaxis] for a in self.arrays]
         lengths = [len(a) for a in self.arrays]
         if len(set(lengths)) > 1 or lengths[0] == 0:
@@ -133,8 +134,8 @@ class Kernel:
         threads: int = 1,
     ) -> None:
         clock = [time.perf_counter()]
-        scalars, rebuild = flatten(tuple([a[0].tolist() for a in batch.arrays]))
-        inputs = [Value(x, name) for x, name in zip(scalars, scalar_names(f, batch))]
+        _, rebuild = flatten(tuple([a[0].tolist() for a in batch.arrays]))
+        inputs = [unknown(name) for name in scalar_names(f, batch)]
         seed = Value(1.0, "weight")
         result, self.rebuild = flatten(trace(f, rebuild(inputs)))
         results = [y if isinstance(y, Value) else Value(y) for y in result]

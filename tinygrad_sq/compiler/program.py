@@ -13,7 +13,7 @@ from tinygrad_sq.compiler.bound import Bound
 from tinygrad_sq.compiler.kernel import Array, Batch, Kernel, Mode, Stats, scalar_names
 from tinygrad_sq.compiler.native import machine
 from tinygrad_sq.compiler.text import to_text
-from tinygrad_sq.compiler.trace import TraceError, trace
+from tinygrad_sq.compiler.trace import TraceError, trace, unknown
 from tinygrad_sq.compiler.training import Training
 from tinygrad_sq.context import detecting_anomaly
 from tinygrad_sq.optim import Optimizer
@@ -50,6 +50,7 @@ class Program:
         self.threads = threads
         self._kernels: dict[Any, Kernel] = {}
         self._numbers: bool | None = None  # whether f takes numbers alone; found out when it matters
+        self._refusal = ""  # what it says of numbers, if it does not
 
     def __call__(self, *args: Any) -> Any:
         batch = self.batch(args)
@@ -171,19 +172,19 @@ class Program:
         batch = Batch(args, self.dtype)
         if detecting_anomaly():
             batch.check_finite()
-        if any(batch.shapes) or self._takes_numbers(len(args)):
+        if batch.one or any(batch.shapes) or self._takes_numbers(len(args)):
             return batch
         return Batch([a[np.newaxis] for a in batch.arrays], self.dtype)
 
     def _takes_numbers(self, arguments: int) -> bool:
         if self._numbers is None:
             try:
-                trace(self.f, tuple([Value(1.0) for _ in range(arguments)]))
+                trace(self.f, tuple([unknown("") for _ in range(arguments)]))
                 self._numbers = True
             except TraceError:
                 self._numbers = True
-            except TypeError:
-                self._numbers = False
+            except TypeError as error:
+                self._numbers, self._refusal = False, str(error)
         return self._numbers
 
     def kernel(self, mode: Mode, batch: Batch) -> Kernel:
@@ -191,7 +192,12 @@ class Program:
         width = 1 if batch.samples == 1 else machine().row // self.dtype.itemsize
         key = mode, batch.shapes, width
         if key not in self._kernels:
-            self._kernels[key] = Kernel(self.f, self.parameters, mode, batch, self.dtype, width, self.threads)
+            try:
+                self._kernels[key] = Kernel(self.f, self.parameters, mode, batch, self.dtype, width, self.threads)
+            except TypeError as error:
+                if self._refusal:
+                    error.add_note(f"of numbers in place of lists the function says: {self._refusal}")
+                raise
         return self._kernels[key]
 
     def _sums(self, kernel: Kernel, batch: Batch) -> Array:

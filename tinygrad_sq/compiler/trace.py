@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, NoReturn
@@ -15,19 +16,57 @@ class TraceError(TypeError):
     """The function does with its arguments what a compiled program cannot."""
 
 
-def _refuse(v: Value) -> NoReturn:
-    raise TraceError(
-        f"{caller()} branches on {v.label or 'a value'}, or takes its number out of the graph, but it differs from "
-        "sample to sample or call to call; where(less(a, b), x, y) takes a branch, stop_gradient(x) stops gradients"
-    )
+class Unknown(float):
+    """The number of a Value whose number differs from sample to sample or call to call, while compile traces.
+
+    Nodes made of it have it too. To compute with it, compare or convert it raises a TraceError; C code sees NaN.
+    """
+
+    def __new__(cls) -> Unknown:
+        return super().__new__(cls, math.nan)
+
+    def refuse(self, label: str = "") -> NoReturn:
+        raise TraceError(
+            f"{caller()} branches on {label or 'a value'}, or takes its number out of the graph, but it differs from "
+            "sample to sample or call to call; where(less(a, b), x, y) takes a branch, stop_gradient(x) stops gradients"
+        )
+
+    def operate(self, *others: Any) -> NoReturn:
+        self.refuse()
+
+    def forward(self, *xs: float) -> Unknown:
+        return self
+
+    def gradient(self, y: float, *xs: float) -> tuple[Unknown, ...]:
+        return (self,) * len(xs)
+
+    def __repr__(self) -> str:
+        return "unknown"
+
+
+_OPERATIONS = (
+    "abs add bool ceil divmod eq float floor floordiv ge gt int le lt mod mul ne neg pos pow radd rdivmod rfloordiv "
+    "rmod rmul round rpow rsub rtruediv sub truediv trunc"
+)
+for _name in _OPERATIONS.split():
+    setattr(Unknown, f"__{_name}__", Unknown.operate)
+
+_UNKNOWN = Unknown()
+
+
+def unknown(label: str) -> Value:
+    """A leaf for an argument."""
+    leaf = Value(0.0, label)
+    leaf.data = _UNKNOWN
+    return leaf
 
 
 def tracing() -> AbstractContextManager[None]:
     """`with tracing():` no Value can be compared, converted or detached: its number is one of many to come."""
-    return context_with(refuse=_refuse, recording=True, origins=None)
+    return context_with(unknown=_UNKNOWN, recording=True, origins=None)
 
 
 def trace(f: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    """f(*args), recorded. The scalars in args are Values with the numbers of some sample."""
+    """f(*args), recorded. The scalars in args are `unknown`."""
     with tracing():
         return f(*args)

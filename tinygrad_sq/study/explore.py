@@ -200,7 +200,7 @@ def _partials(node: Value) -> list[str]:
     """By operand; empty where the formula depends on which side of a choice the operands are."""
     assert node.op
     args = [Value(arg.data, f"{{{k}}}") if isinstance(arg, Value) else arg for k, arg in enumerate(node.args)]
-    copy = record(node.op, tuple(args), constants=True)
+    copy = record(node.op, tuple(args))
     copy.label = "{y}"
     names = Names(topological_order(copy), (), copy)
     return [
