@@ -499,6 +499,7 @@ EQUIVALENT = [
     r"2 \*\* 27 \+ 1",  # any halves of less than 27 bits will do
     r"libm\.minimum\(libm\.fabs\(x\), 40.0\)|f\.clamp\(x, -40.0, 40.0\)",  # exp(-800) is 0 already
     r"x1 \* y / x0",  # x1 is 0 here
+    r"(?<=x1 < 0\.0\) !== 0 \? )x0 \* (?=libm\.log)",  # the logarithm is NaN
 ]
 
 # From where to where in the script; what stands there instead; the row that the line belongs to.

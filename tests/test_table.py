@@ -604,8 +604,6 @@ def test_formula_templates(row: Op, kind: str) -> None:
 
 def test_dot_formula_leaves_a_zero_bias_out() -> None:
     """`+ 0` is not written."""
-    assert callable(table.dot.text)
-    assert callable(table.dot.latex)
     assert table.dot.text("w", "x", "0") == "dot([w], [x])"
     assert table.dot.text("w", "x", "b") == "dot([w], [x], b)"
     assert table.dot.latex(Formula("w"), Formula("x"), Formula("0")) == r"<w:2> \cdot <x:2>"

@@ -58,8 +58,8 @@ class _Evaluation:
         """The rows that are written as operators, by the operator: read off how each row is typeset as text."""
         operators: dict[type[ast.AST], Op] = {}
         for row in rows.values():
-            if row.arity in (1, 2) and isinstance(row.text, str):
-                match _parse(row.text.format("x", "y")):
+            if row.arity in (1, 2):
+                match _parse(row.text(*"xy"[: row.arity])):
                     case (
                         ast.UnaryOp(op=op, operand=ast.Name())
                         | ast.BinOp(op=op, left=ast.Name(), right=ast.Name())

@@ -110,10 +110,6 @@ def clamp(x: float, lo: float, hi: float) -> float:
     return nan if isnan(x) or isnan(lo) or isnan(hi) else min(max(x, lo), hi)
 
 
-def xlogy(x: float, y: float) -> float:
-    return 0.0 if x == 0.0 and not isnan(y) else x * log(y)
-
-
 def maximum(*xs: float) -> float:
     return nan if any(map(isnan, xs)) else max(xs)
 

@@ -50,14 +50,13 @@ class Op:
     """One primitive.
 
     name        what it is called, everywhere
-    forward     its value, floats to float; never raises
+    forward     its value, floats to float; never raises. None: `native` does it, whose rows take floats as well
     partials    per operand, the partial derivative: a float where it is constant, or a function of the output and the
                 operands. None in place of a number means that the output does not depend on that operand at all (the
                 branch that `where` did not take). Or one function for all of them, as rows of many operands have
     symbol      what a picture writes in the node
-    text, latex the formula: a template `{0} ... {1}`, or a function of the operands' formulas where their number
-                varies. `{0:2}` puts parentheses around an operand that binds less tightly than 2. LaTeX without braces
-                is the name of a function, which is applied to the operands
+    text, latex the formula, as a function of the operands' formulas. Given as such, as a template `{0} ... {1}`, where
+                `{0:2}` puts parentheses around an operand that binds less tightly than 2, or as a function's name
     precedence  how tightly the text binds: 1 sum, 2 product, 3 sign, 4 power, 5 anything closed; latex_precedence,
                 where the LaTeX formula binds differently
     arity       how many operands it takes: a number or a range
@@ -75,7 +74,7 @@ class Op:
     def __init__(
         self,
         name: str,
-        forward: Callable[..., float],
+        forward: Callable[..., float] | None,
         partials: tuple[Partial, ...] | Callable[..., tuple[Any, ...]],
         doc: str,
         *,
@@ -96,16 +95,14 @@ class Op:
         if name in rows:
             raise ValueError(f"the table has a row {name!r} already")
         self.name = name
-        self.forward = forward
+        self.forward: Callable[..., float] = forward or native  # type: ignore[assignment]
         self.partials = partials
         self.gradient = _gradient(partials)
         self.__doc__ = f"{name}: {doc}"
         self.symbol = symbol or name
-        self.text = text or (lambda *args: f"{name}({commas(*args)})")
+        self.text = _writer(text or name, "(", ")")
         escaped = name.replace("_", r"\_")
-        function = latex or rf"\operatorname{{{escaped}}}"
-        template = callable(latex) or "{" in latex
-        self.latex = latex if template else lambda *args: rf"{function}\left({commas(*args)}\right)"
+        self.latex = _writer(latex or rf"\operatorname{{{escaped}}}", r"\left(", r"\right)")
         self.precedence = precedence
         self.latex_precedence = latex_precedence or precedence
         self.arity = arity
@@ -165,6 +162,12 @@ def _gradient(partials: tuple[Partial, ...] | Callable[..., tuple[Any, ...]]) ->
         f, g = functions
         return lambda z, x, y: (f(z, x, y), g(z, x, y))
     return lambda y, *xs: tuple([d(y, *xs) for d in functions])
+
+
+def _writer(formula: str | Callable[..., str], left: str, right: str) -> Callable[..., str]:
+    if callable(formula):
+        return formula
+    return formula.format if "{0" in formula else lambda *args: f"{formula}{left}{commas(*args)}{right}"
 
 
 def _constant(c: Any) -> Callable[..., Any]:

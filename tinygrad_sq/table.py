@@ -15,7 +15,7 @@ import cmath
 import math
 import operator
 from collections.abc import Callable, Iterable
-from math import inf
+from math import fabs, inf
 from sys import maxsize
 from typing import Any, NamedTuple
 
@@ -161,7 +161,7 @@ mul: Op = Op("mul", operator.mul, lambda z, x, y: (y, x), "x y", symbol="×", ar
     method=False, text="{0:2} * {1:2}", latex=r"{0:2} \cdot {1:2}", precedence=2, analytic=operator.mul, native="fmul",
     products=lambda x, y: ([(x, y)], 0.0))
 div: Op = Op("div", ieee.div, (lambda z, x, y: 1.0 / y, lambda z, x, y: -z / y), "x / y", symbol="÷",
-    arity=2, method=False, text="{0:2} / {1:3}", latex=r"\frac{{{0}}}{{{1}}}", precedence=2, kink=lambda x, y: abs(y),
+    arity=2, method=False, text="{0:2} / {1:3}", latex=r"\frac{{{0}}}{{{1}}}", precedence=2, kink=lambda x, y: fabs(y),
     analytic=operator.truediv, native="fdiv")
 neg: Op = Op("neg", operator.neg, (-1.0,), "-x", symbol="−", method=False,
     text="-{0:3}", latex="-{0:3}", precedence=3, analytic=operator.neg, native="fneg",
@@ -173,9 +173,9 @@ pow: Op = Op("pow", ieee.pow,
     text="{0:5}**{1:4}", latex="{{{0:5}}}^{{{1}}}", precedence=4, analytic=operator.pow, native=_pow_native)
 
 # roots, exponentials, logarithms
-square: Op = Op("square", lambda x: x * x, (lambda y, x: 2.0 * x,), "x²", symbol="x²", text="{0:5}**2",
+square: Op = Op("square", None, (lambda y, x: 2.0 * x,), "x²", symbol="x²", text="{0:5}**2",
     latex="{{{0:5}}}^2", precedence=4, analytic=lambda x: x * x, native=lambda x: x * x)
-half_square: Op = Op("half_square", lambda x: 0.5 * x * x, (lambda y, x: x,), "½ x², the summand of E1", symbol="½x²",
+half_square: Op = Op("half_square", None, (lambda y, x: x,), "½ x², the summand of E1", symbol="½x²",
     latex=r"\tfrac{{1}}{{2}} {{{0:5}}}^2", latex_precedence=2, method=False, analytic=lambda x: 0.5 * x * x,
     native=lambda x: 0.5 * x * x)
 sqrt: Op = Op("sqrt", ieee.sqrt, (lambda y, x: 0.5 / y,), "√x", symbol="√", latex=r"\sqrt{{{0}}}",
@@ -187,7 +187,7 @@ log: Op = _elementary("log", lambda y, x: _where(less(x, 0.0), y, 1.0 / x), "the
 log1p: Op = Op("log1p", ieee.log1p,
     (lambda y, x: _where(less(x, -1.0), y, 1.0 / (1.0 + x)),), "log(1 + x), exact near 0",
     latex=r"\ln\left(1 + {0:1}\right)", domain=((-1.0, inf),), native="log1p")
-xlogy: Op = Op("xlogy", ieee.xlogy,
+xlogy: Op = Op("xlogy", None,
     (lambda z, x, y: log(y), lambda z, x, y: _where(less(y, 0.0), x * log(y), _where(hypot(x, y), x / y, 0.0))),
     "x log(y), and 0 where x is 0", arity=2, latex=r"{0:2} \ln\left({1}\right)", latex_precedence=2,
     domain=(REALS, POSITIVE), method=False, native=lambda x, y: where(x, x * log(y), where(equal(y, y), 0.0, y)))
@@ -199,7 +199,7 @@ logsumexp: Op = Op("logsumexp", ieee.logsumexp, lambda y, *xs: tuple(softmax(xs)
 sin: Op = _elementary("sin", lambda y, x: cos(x), "sine, x in radians", latex=r"\sin")
 cos: Op = _elementary("cos", lambda y, x: -sin(x), "cosine, x in radians", latex=r"\cos")
 tan: Op = _elementary("tan", lambda y, x: 1.0 + square(y), "tangent, x in radians", latex=r"\tan",
-    kink=lambda x: abs(math.cos(x)))
+    kink=lambda x: fabs(math.cos(x)))
 asin: Op = _elementary("asin", lambda y, x: 1.0 / sqrt((1.0 - x) * (1.0 + x)), "arc sine, in radians",
     latex=r"\arcsin", domain=(UNIT,))
 acos: Op = _elementary("acos", lambda y, x: -1.0 / sqrt((1.0 - x) * (1.0 + x)), "arc cosine, in radians",
@@ -208,7 +208,7 @@ atan: Op = _elementary("atan", lambda y, x: square(1.0 / hypot(1.0, x)), "arc ta
 atan2: Op = Op("atan2", math.atan2,
     (lambda t, y, x: x / hypot(y, x) / hypot(y, x), lambda t, y, x: -y / hypot(y, x) / hypot(y, x)),
     "the angle of the point (x, y), in radians; its arguments are y, x", arity=2, method=False,
-    kink=lambda y, x: math.hypot(y, x) if x > 0.0 else abs(y), native="atan2")
+    kink=lambda y, x: math.hypot(y, x) if x > 0.0 else fabs(y), native="atan2")
 hypot: Op = Op("hypot", math.hypot, (lambda z, x, y: _where(z, x / z, 0.0), lambda z, x, y: _where(z, y / z, 0.0)),
     "√(x² + y²), without overflow", arity=2, method=False, latex=r"\sqrt{{{0:5}^2 + {1:5}^2}}", kink=math.hypot,
     analytic=lambda x, y: cmath.sqrt(x * x + y * y), native="hypot")
@@ -240,58 +240,57 @@ normal_cdf: Op = Op("normal_cdf", ieee.normal_cdf, (lambda y, x: normal_pdf(x),)
     "distribution function of the standard normal distribution", symbol="Φ", latex=r"\Phi", native=_normal_cdf_native)
 
 # activations
-identity: Op = Op("identity", lambda x: x, (1.0,), "x: the activation of a linear layer", symbol="id", latex="{0:5}",
+identity: Op = Op("identity", None, (1.0,), "x: the activation of a linear layer", symbol="id", latex="{0:5}",
     analytic=lambda x: x, native=lambda x: x)
 sigmoid: Op = Op("sigmoid", ieee.sigmoid, (lambda y, x: y * sigmoid(-x),), "1 / (1 + e^-x)", symbol="σ",
     latex=r"\sigma", analytic=lambda x: 1.0 / (1.0 + cmath.exp(-x)), native=_sigmoid_native)
-log_sigmoid: Op = Op("log_sigmoid", lambda x: -ieee.softplus(-x), (lambda y, x: sigmoid(-x),), "log sigmoid(x)",
+log_sigmoid: Op = Op("log_sigmoid", None, (lambda y, x: sigmoid(-x),), "log sigmoid(x)",
     symbol="log σ", latex=r"\ln\sigma", native=lambda x: -softplus(-x))
 softplus: Op = Op("softplus", ieee.softplus, (lambda y, x: sigmoid(x),), "log(1 + e^x)",
     analytic=lambda x: cmath.log(1.0 + cmath.exp(x)), native=lambda x: relu(x) + log1p(exp(-abs(x))))
-relu: Op = Op("relu", ieee.relu, (lambda y, x: step(x),), "max(0, x)", kink=abs,
+relu: Op = Op("relu", ieee.relu, (lambda y, x: step(x),), "max(0, x)", kink=fabs,
     native=lambda x: where(less(x, 0.0), 0.0, x))
-relu6: Op = Op("relu6", lambda x: ieee.clamp(x, 0.0, 6.0), (lambda y, x: less(0.0, x) * less(x, 6.0),),
-    "x between 0 and 6", kink=lambda x: min(abs(x), abs(x - 6.0)), native=lambda x: clamp(x, 0.0, 6.0))
-hardtanh: Op = Op("hardtanh", lambda x: ieee.clamp(x, -1.0, 1.0), (lambda y, x: less(-1.0, x) * less(x, 1.0),),
-    "x between -1 and 1", kink=lambda x: abs(abs(x) - 1.0), native=lambda x: clamp(x, -1.0, 1.0))
+relu6: Op = Op("relu6", None, (lambda y, x: less(0.0, x) * less(x, 6.0),),
+    "x between 0 and 6", kink=lambda x: min(fabs(x), fabs(x - 6.0)), native=lambda x: clamp(x, 0.0, 6.0))
+hardtanh: Op = Op("hardtanh", None, (lambda y, x: less(-1.0, x) * less(x, 1.0),),
+    "x between -1 and 1", kink=lambda x: fabs(fabs(x) - 1.0), native=lambda x: clamp(x, -1.0, 1.0))
 leaky_relu: Op = Op("leaky_relu", lambda x, slope: x if x > 0.0 else slope * x,
     (lambda y, x, slope: _where(step(x), 1.0, slope), lambda y, x, slope: _where(step(x), 0.0, x)),
     "x, or slope x (slope 0.01) where x is not positive", arity=2,
-    operands=lambda x, slope=0.01: (x, slope), kink=lambda x, slope: abs(x),
+    operands=lambda x, slope=0.01: (x, slope), kink=lambda x, slope: fabs(x),
     native=lambda x, slope: where(less(0.0, x), x, slope * x))
-elu: Op = Op("elu", lambda x, alpha: x if x > 0.0 else alpha * math.expm1(x),
+elu: Op = Op("elu", None,
     (lambda y, x, alpha: _where(step(x), 1.0, alpha * exp(0.5 * x) * exp(0.5 * x)),  # exp(x) may be subnormal
      lambda y, x, alpha: _where(step(x), 0.0, expm1(x))),
     "x, or alpha (e^x - 1) (alpha 1) where x is not positive", arity=2,
-    operands=lambda x, alpha=1.0: (x, alpha), kink=lambda x, alpha: abs(x),
+    operands=lambda x, alpha=1.0: (x, alpha), kink=lambda x, alpha: fabs(x),
     native=lambda x, alpha: where(less(0.0, x), x, alpha * expm1(x)))
 _SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
-selu: Op = Op("selu", lambda x: _SELU_SCALE * (x if x > 0.0 else _SELU_ALPHA * math.expm1(x)),
-    (lambda y, x: _where(step(x), _SELU_SCALE, _SELU_SCALE * _SELU_ALPHA * exp(x)),),
-    "elu scaled so that layers keep mean 0 and variance 1", kink=abs,
+selu: Op = Op("selu", None, (lambda y, x: _where(step(x), _SELU_SCALE, _SELU_SCALE * _SELU_ALPHA * exp(x)),),
+    "elu scaled so that layers keep mean 0 and variance 1", kink=fabs,
     native=lambda x: _SELU_SCALE * elu(x, _SELU_ALPHA))
-gelu: Op = Op("gelu", lambda x: x * ieee.normal_cdf(x), (lambda y, x: normal_cdf(x) + x * normal_pdf(x),),
+gelu: Op = Op("gelu", None, (lambda y, x: normal_cdf(x) + x * normal_pdf(x),),
     "x Φ(x), Φ the standard normal distribution function", native=lambda x: x * normal_cdf(x))
-silu: Op = Op("silu", lambda x: x * ieee.sigmoid(x), (lambda y, x: sigmoid(x) * (1.0 + x * sigmoid(-x)),),
+silu: Op = Op("silu", None, (lambda y, x: sigmoid(x) * (1.0 + x * sigmoid(-x)),),
     "x sigmoid(x)", analytic=lambda x: x / (1.0 + cmath.exp(-x)), native=lambda x: x * sigmoid(x))
 
 # pieces and choices
-abs: Op = Op("abs", math.fabs, (lambda y, x: sign(x),), "|x|", symbol="|x|", text="abs({0})",
-    latex=r"\left|{0}\right|", kink=math.fabs, native="llvm.fabs")
-sign: Op = Op("sign", ieee.sign, (0.0,), "-1, 0 or 1", kink=math.fabs,
+abs: Op = Op("abs", fabs, (lambda y, x: sign(x),), "|x|", symbol="|x|", text="abs({0})",
+    latex=r"\left|{0}\right|", kink=fabs, native="llvm.fabs")
+sign: Op = Op("sign", ieee.sign, (0.0,), "-1, 0 or 1", kink=fabs,
     native=lambda x: where(less(0.0, x), 1.0, where(less(x, 0.0), -1.0, x)))
 step: Op = Op("step", ieee.step, (0.0,), "1 where x > 0, else 0",
-    kink=math.fabs, native=lambda x: less(0.0, x))
+    kink=fabs, native=lambda x: less(0.0, x))
 floor: Op = Op("floor", ieee.floor, (0.0,), "the largest integer not above x",
-    latex=r"\left\lfloor {0} \right\rfloor", kink=lambda x: math.fabs(x - math.floor(x + 0.5)), native="llvm.floor")
+    latex=r"\left\lfloor {0} \right\rfloor", kink=lambda x: fabs(x - math.floor(x + 0.5)), native="llvm.floor")
 round: Op = Op("round", ieee.round, (0.0,),
-    "the nearest integer, halves to even", kink=lambda x: math.fabs(x - math.floor(x) - 0.5), method=False,
+    "the nearest integer, halves to even", kink=lambda x: fabs(x - math.floor(x) - 0.5), method=False,
     native="llvm.rint")
 less: Op = Op("less", lambda x, y: 1.0 if x < y else 0.0, (0.0, 0.0), "1 where x < y, else 0", symbol="<", arity=2,
-    text="({0:1} < {1:1})", latex=r"\left[{0} < {1}\right]", kink=lambda x, y: math.fabs(x - y), method=False,
+    text="({0:1} < {1:1})", latex=r"\left[{0} < {1}\right]", kink=lambda x, y: fabs(x - y), method=False,
     native="fcmp olt")
 equal: Op = Op("equal", lambda x, y: 1.0 if x == y else 0.0, (0.0, 0.0), "1 where x = y, else 0", symbol="=", arity=2,
-    text="({0:1} == {1:1})", latex=r"\left[{0} = {1}\right]", kink=lambda x, y: math.fabs(x - y), method=False,
+    text="({0:1} == {1:1})", latex=r"\left[{0} = {1}\right]", kink=lambda x, y: fabs(x - y), method=False,
     native="fcmp oeq")
 maximum: Op = Op("maximum", ieee.maximum, _extremum_partials, "the largest operand", symbol="max",
     arity=range(1, maxsize), operands=_list, latex=r"\max", kink=_gap_of_two_largest, native="llvm.maximum")
@@ -303,14 +302,14 @@ clamp: Op = Op("clamp", ieee.clamp,
      lambda y, x, lo, hi: less(lo, hi) * (1.0 - less(lo, x)),
      lambda y, x, lo, hi: 1.0 - less(maximum(x, lo), hi)),
     "x, but not below lo nor above hi; on a bound the gradient belongs to the bound", arity=3,
-    kink=lambda x, lo, hi: min(math.fabs(x - lo), math.fabs(x - hi), math.fabs(lo - hi)),
+    kink=lambda x, lo, hi: min(fabs(x - lo), fabs(x - hi), fabs(lo - hi)),
     native=lambda x, lo, hi: minimum(maximum(x, lo), hi))
 where: Op = Op("where", lambda condition, x, y: x if condition else y,
     (None, lambda z, c, x, y: _taken(c), lambda z, c, x, y: _taken(equal(c, 0.0))),
     "x where the condition is not 0, else y; the branch not taken gets no gradient at all", arity=3, method=False,
-    latex=r"\begin{{cases}} {1} & {0} \\ {2} & \text{{else}} \end{{cases}}", kink=lambda c, x, y: math.fabs(c),
+    latex=r"\begin{{cases}} {1} & {0} \\ {2} & \text{{else}} \end{{cases}}", kink=lambda c, x, y: fabs(c),
     native="select")
-stop_gradient: Op = Op("stop_gradient", lambda x: x, (None,), "x, of which nothing that follows is a function",
+stop_gradient: Op = Op("stop_gradient", None, (None,), "x, of which nothing that follows is a function",
     method=False, native=lambda x: x)
 
 # sums

@@ -164,9 +164,7 @@ def equation(node: Value, written: Callable[[Value], str]) -> str:
     """The operation that made a value, on its operands as they are written: a sum of products in full."""
     assert node.op
     operands = [_Operand(written(arg) if isinstance(arg, Value) else short(arg)) for arg in node.args]
-    if isinstance(node.op.text, str):
-        return node.op.text.format(*operands)
-    if node.op.products is None:
+    if node.op.products is None or isinstance(node.op.arity, int):
         text: str = node.op.text(*operands)
         return text
     pairs, rest = node.op.products(*operands)

@@ -219,8 +219,8 @@ def _template(node: Value) -> str:
     slots = [f"{{{k}}}" if isinstance(arg, Value) else short(arg) for k, arg in enumerate(node.args)]
     if node.op.products:
         return _sum_of_products(*node.op.products(*slots))
-    atoms = [Atom(slot) for slot in slots]
-    return node.op.text.format(*atoms) if isinstance(node.op.text, str) else node.op.text(*atoms)
+    text: str = node.op.text(*map(Atom, slots))
+    return text
 
 
 def _sum_of_products(terms: list[tuple[Any, Any]], rest: Any) -> str:

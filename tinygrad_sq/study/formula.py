@@ -58,11 +58,11 @@ class Piece(str):
 class Notation(NamedTuple):
     """A way of writing formulas.
 
-    template, precedence  the columns of a row that it reads
+    formula, precedence   the columns of a row that it reads
     symbol, number, part  how it writes a label, a constant, and the name of the k-th part that is written once
     """
 
-    template: Callable[[Op], str | Callable[..., str]]
+    formula: Callable[[Op], Callable[..., str]]
     precedence: Callable[[Op], int]
     symbol: Callable[[str], str]
     number: Callable[[float], str]
@@ -88,9 +88,7 @@ class Notation(NamedTuple):
     def operation(self, op: Op, args: Iterable[Value | float], pieces: Mapping[Value, Piece]) -> Piece:
         """The row's formula, of operands whose own formulas are known."""
         operands = [pieces[arg] if isinstance(arg, Value) else self.constant(arg) for arg in args]
-        pattern = self.template(op)
-        text = pattern(*operands) if callable(pattern) else pattern.format(*operands)
-        return self.piece(text, self.precedence(op))
+        return self.piece(self.formula(op)(*operands), self.precedence(op))
 
 
 def _lines(root: Value, notation: Notation) -> list[tuple[str, str]]:
@@ -155,7 +153,7 @@ def _symbol(label: str) -> str:
 
 
 TEXT = Notation(
-    template=lambda op: op.text,
+    formula=lambda op: op.text,
     precedence=lambda op: op.precedence,
     symbol=_plain,
     number=_number,
@@ -164,7 +162,7 @@ TEXT = Notation(
     dots="…",
 )
 LATEX = Notation(
-    template=lambda op: op.latex,
+    formula=lambda op: op.latex,
     precedence=lambda op: op.latex_precedence,
     symbol=_symbol,
     number=_latex_number,

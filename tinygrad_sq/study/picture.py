@@ -312,8 +312,7 @@ def formula(node: Value) -> str:
     """The operation that made a value, by the row's template, of its operands' labels (or numbers)."""
     assert node.op
     atoms = [Atom(shown(arg.label) or short(arg.data) if isinstance(arg, Value) else short(arg)) for arg in node.args]
-    text = node.op.text
-    return shown(text.format(*atoms) if isinstance(text, str) else text(*atoms), 120)
+    return shown(node.op.text(*atoms), 120)
 
 
 def _node_tooltip(node: Value, role: str, largest: float | None) -> str:
