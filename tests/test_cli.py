@@ -347,7 +347,15 @@ def test_refuses_a_step_size_that_diverges(command: Command, tmp_path: Path) -> 
     (tmp_path / "t.csv").write_text(REGRESSION)
     result = command("train", "t.csv", "--target", "y", "--lr", "1e200", "--optimizer", "sgd")
     assert (result.code, result.err.count("\n")) == (2, 1)
-    assert "smaller lr" in result.err
+    assert "smaller --lr" in result.err
+
+
+def test_refuses_a_net_without_a_cost(command: Command, tmp_path: Path) -> None:
+    """Where the cost is no number from the beginning, no step size is to blame, and none is proposed."""
+    (tmp_path / "t.csv").write_text(REGRESSION)
+    result = command("train", "t.csv", "--target", "y", "--activation", "log")
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert "the cost is nan before the first step, so that no --lr helps: a function in it, perhaps" in result.err
 
 
 def test_says_that_the_cost_has_grown(command: Command, tmp_path: Path) -> None:

@@ -50,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}")
-    except (UsageError, TableError, FormulaError, FloatingPointError) as error:
+    except FloatingPointError as error:
+        return _fail(str(error).replace(" lr", " --lr"))  # what `fit` calls lr is an option here
+    except (UsageError, TableError, FormulaError) as error:
         return _fail(str(error))
     return 0
 

@@ -8,6 +8,7 @@ import sys
 import time
 from array import array
 from collections.abc import Callable, Collection, Iterable
+from itertools import count
 from typing import Any, NamedTuple, TypeAlias
 
 from tinygrad_sq.context import no_grad
@@ -96,13 +97,14 @@ def fit(
         )
     samples = _samples(X, Y)
     watched = _samples(*validation, "validation ") if validation else []
+    taken = count()
 
     def run(orders: list[array[int]], size: int, done: Callable[[float], object]) -> None:
         for order in orders:
             J = 0.0
             for start in range(0, len(order), size):
                 batch = [samples[i] for i in order[start : start + size]]
-                J += _step(optimizer, model, batch, loss, lam) * (len(batch) / len(samples))
+                J += _step(optimizer, model, batch, loss, lam, next(taken)) * (len(batch) / len(samples))
             done(J)
 
     def watch() -> float:
@@ -163,8 +165,14 @@ def run_epochs(
     return history
 
 
-def left_the_finite_numbers(J: float) -> FloatingPointError:
-    return FloatingPointError(f"at a cost of {J!r}, a step left the finite numbers: try a smaller lr")
+def left_the_finite_numbers(J: float, taken: int) -> FloatingPointError:
+    """The error of a step at the cost J, after so many that were taken."""
+    if taken or math.isfinite(J):
+        return FloatingPointError(f"at a cost of {J!r}, a step left the finite numbers: try a smaller lr")
+    return FloatingPointError(
+        f"the cost is {J!r} before the first step, so that no lr helps: a function in it, perhaps the activation, is "
+        "undefined or too large at its operand (detect_anomaly names it)"
+    )
 
 
 def _columns(samples: Samples) -> tuple[list[Any], list[Any]]:
@@ -175,8 +183,8 @@ def _cost(model: Module, samples: Samples, loss: Loss, lam: float) -> Value:
     return cost(model, *_columns(samples), loss, lam)
 
 
-def _step(optimizer: Optimizer, model: Module, samples: Samples, loss: Loss, lam: float) -> float:
-    """J, before a step that is taken in whole, or not at all if anything stops it."""
+def _step(optimizer: Optimizer, model: Module, samples: Samples, loss: Loss, lam: float, taken: int) -> float:
+    """J, before a step that is taken in whole, or not at all if anything stops it; `taken` steps came before."""
     optimizer.zero_grad()
     J = _cost(model, samples, loss, lam)
     J.backward()
@@ -185,7 +193,7 @@ def _step(optimizer: Optimizer, model: Module, samples: Samples, loss: Loss, lam
     try:
         optimizer.step()
         if not all(math.isfinite(x) for x in (J.data, *[p.data for p in parameters])):
-            raise left_the_finite_numbers(J.data)
+            raise left_the_finite_numbers(J.data, taken)
     except BaseException:
         for p, data in zip(parameters, before):
             p.data = data
