@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 from tinygrad_sq.context import no_grad
 from tinygrad_sq.losses import cost, half_squared_error
 from tinygrad_sq.nn import Module
-from tinygrad_sq.op import number
+from tinygrad_sq.op import counted, number
 from tinygrad_sq.optim import Adam, Optimizer
 from tinygrad_sq.value import Value
 
@@ -35,7 +35,7 @@ class History(NamedTuple):
     interrupted: bool
 
     def __repr__(self) -> str:
-        epochs = f"{len(self.cost)} epochs{', interrupted' if self.interrupted else ''}"
+        epochs = f"{counted(len(self.cost), 'epoch')}{', interrupted' if self.interrupted else ''}"
         cost = f", cost {self.cost[0]:.4g} to {self.cost[-1]:.4g}" if self.cost else ""
         held = f", validation {self.validation[0]:.4g} to {self.validation[-1]:.4g}" if self.validation else ""
         return f"History({epochs}{cost}{held})"
@@ -235,7 +235,9 @@ def _rows(data: Collection[Any], name: str) -> list[Any]:
             raise ValueError(f"{name}[{s}]: expected finite numbers, got {values!r:.60}")
         length = length or len(values)
         if len(values) != length:
-            raise ValueError(f"{name}[{s}]: expected {length} numbers, as many as in {name}[0], got {len(values)}")
+            raise ValueError(
+                f"{name}[{s}]: expected {counted(length, 'number')}, as many as in {name}[0], got {len(values)}"
+            )
         rows.append(values if isinstance(row, Iterable) else row)
     return rows
 
