@@ -13,7 +13,7 @@ from tinygrad_sq import Value, sech, tanh
 from tinygrad_sq.expression import FormulaError, evaluate
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.op import Op
-from tinygrad_sq.table import rows
+from tinygrad_sq.table import ELSEWHERE, rows
 
 
 @given(formulas, st.fixed_dictionaries({name: st.floats(0.5, 2.0) for name in "xyz"}))
@@ -69,6 +69,7 @@ def test_is_a_graph_of_the_given_values() -> None:
         ("dot([x, 2], [3, 4], 5)", 16.0),
         ("total([x])", 1.0),
         ("where(x < 2, 7, 8)", 7.0),
+        ("(x > 2) + 2 * (2 > x)", 2.0),
         ("leaky_relu(-x, 0.5)", -0.5),
         (" x\n\t+ 1 # one more", 2.0),
     ],
@@ -87,23 +88,36 @@ def test_names_are_those_of_python() -> None:
 @pytest.mark.parametrize(
     ("formula", "message"),
     [
-        ("", "formula, column 1: invalid syntax"),
+        ("", "the formula is empty; expected names, numbers"),
+        (" ", "the formula is empty; expected names, numbers"),
+        (
+            "sin x",
+            "formula, column 5, 'x': not expected there; a formula has names, numbers, operators and functions",
+        ),
+        ("|x|", "formula, column 1, '|x|': not expected there"),
+        ("λ*x!", "formula, column 4, '!': not expected there"),
+        ("tanh(x x)", "formula, column 6, 'x x)': not expected there"),
+        ("2*lambda", "formula, column 3, 'lambda': a word of Python's grammar, and no name"),
         ("x +", "formula, column 4: the formula ends where an operand should stand"),
         ("2x", "formula, column 1: a number and a name side by side; a product is written 2*x"),
         ("x^2", "formula, column 1, 'x^2': the table has no such operator; a power is written x**2"),
         ("(x", "formula, column 1: '(' was never closed"),
-        ("x = 1", "formula, column 3: invalid syntax"),
+        ("x = 1", "formula, column 3, '= 1': not expected there"),
         ("1 + yy", "formula, column 5, 'yy': a name without a value; yy=1 gives it one"),
+        ("pi * x", "formula, column 1, 'pi': a name without a value; pi=3.141592653589793 gives it one"),
+        ("gamma * x", "formula, column 1, 'gamma': a name without a value; gamma=1 gives it one"),
         ("é * y", "formula, column 1, 'é': a name without a value; é=1 gives it one"),
         ("x*'é' + y", "formula, column 3, \"'é'\": expected names, numbers"),
         ("x + tanh", "formula, column 5, 'tanh': a function: write tanh(...)"),
         ("x + tahn(x)", "formula, column 5, 'tahn(x)': the table has no function 'tahn'; did you mean tan or tanh"),
+        ("sum([x])", "formula, column 1, 'sum([x])': the table has no function 'sum'; did you mean total?"),
         ("qqqq(x)", "formula, column 1, 'qqqq(x)': the table has no function 'qqqq'"),
         ("x % 2", "formula, column 1, 'x % 2': the table has no such operator"),
         ("+x", "formula, column 1, '+x': the table has no such operator"),
         ("x < x < x", "expected names, numbers"),
         ("tanh()", "formula, column 1, 'tanh()': tanh takes 1 operand, got 0"),
         ("x + dot([x], [1, 2])", "formula, column 5, 'dot([x], [1, 2])': dot takes two lists of one length"),
+        ("dot(x, [1])", "formula, column 1, 'dot(x, [1])': dot takes two lists, dot([a], [b]), got float and list"),
         ("[x] + [x]", "expected a real number"),
         ("[x]", "the formula is a list; expected a single value"),
         ("x + 1" + "0" * 400, "too large for a float"),
@@ -153,3 +167,9 @@ def test_any_text(formula: str) -> None:
     """Any text at all has a value or gets a FormulaError."""
     with suppress(FormulaError):
         assert isinstance(evaluate(formula, {}), float)
+
+
+def test_hints_lead_to_rows() -> None:
+    """What a function is called elsewhere is no row here, and what it leads to is one."""
+    assert not ELSEWHERE.keys() & rows.keys()
+    assert set(ELSEWHERE.values()) <= rows.keys()

@@ -60,7 +60,10 @@ def _list(*values: Any) -> tuple[Any, ...]:
 
 
 def _dot_operands(w: Iterable[Any], x: Iterable[Any], b: Any = 0.0) -> tuple[Any, ...]:
-    w, x = tuple(w), tuple(x)
+    try:
+        w, x = tuple(w), tuple(x)
+    except TypeError as error:
+        raise TypeError(f"dot takes two lists, dot([a], [b]), got {type(w).__name__} and {type(x).__name__}") from error
     if len(w) != len(x):
         raise ValueError(f"dot takes two lists of one length, got {len(w)} weights and {len(x)} values")
     return (*w, *x, b)
@@ -322,3 +325,5 @@ dot: Op = Op("dot", ieee.dot, _dot_partials, "Σ w_i x_i + b, of a list of w, a 
     latex_precedence=1, method=False, analytic=ieee.dot,
     products=lambda *xs: (list(zip(xs, xs[len(xs) // 2 : -1])), xs[-1]))
 # fmt: on
+
+ELSEWHERE = {"ln": "log", "logistic": "sigmoid", "sum": "total", "swish": "silu"}  # what a row is called, for hints
