@@ -301,6 +301,11 @@ def test_labels_are_text(label: str) -> None:
         (lambda: animation(chain(LARGEST // 2 + 1)), TooLargeError, r"at most 250 steps.* would have 252: .*to_svg"),
         (lambda: animation(chain(200_000)), TooLargeError, r"would have 400,000"),
         (lambda: animation(changed()), ValueError, r"operands were changed after the forward pass"),
+        (
+            lambda: animate(net(), "a.gif"),
+            ValueError,
+            r"a name that ends in \.svg, which is what it holds, got 'a\.gif'",
+        ),
         (lambda: animate(net(), "/no/such/folder/a.svg"), OSError, "No such file"),
     ],
 )

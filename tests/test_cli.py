@@ -180,6 +180,7 @@ def test_train_without_a_test(command: Command, tmp_path: Path) -> None:
     assert "inputs a\n" in result.out
     assert "20 rows to train, 0 to test" in result.out
     assert "test   no rows" in result.out
+    assert "none to test" not in result.out  # as was asked for
     assert "test set" not in (tmp_path / "out" / "loss.svg").read_text(encoding="utf-8")
 
 
@@ -188,6 +189,14 @@ def test_numbers_as_classes(command: Command, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,y\n1,0\n2,1\n3,0\n4,1\n")
     result = command("train", "t.csv", "--target", "y", "--task", "classification", "--epochs", "1")
     assert "predict y, one of 0, 1\n" in result.out
+
+
+def test_a_number_for_every_row_as_class(command: Command, tmp_path: Path) -> None:
+    """Many classes are not all listed, and where none has a row for the test, a line says so."""
+    (tmp_path / "t.csv").write_text("a,y\n" + "".join(f"{x},{x}\n" for x in range(10, 70)))
+    result = command("train", "t.csv", "--target", "y", "--task", "classification", "--epochs", "1")
+    assert "predict y, one of 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, ... and 48 more\n" in result.out
+    assert "0 to test; seed 0\n       none to test: too few rows, or too few of each class\n" in result.out
 
 
 def test_wide_net_shows_some_residuals(command: Command, tmp_path: Path) -> None:
@@ -299,7 +308,7 @@ ENCODING = {
         ("a,y\n1,u\n2,\n", "t.csv, row 2 (line 3), column 'y': expected a target, got ''"),
         ("a,y\n1,u\n2,u\n", "t.csv, column 'y': every row is 'u'; expected at least two classes"),
         ("a,y\n1,u\n2\n", "t.csv, row 2 (line 3): no cell for column 'y'"),
-        ("y,y\n1,u\n2,v\n", "t.csv, line 1, column 1 and 2: the name 'y' stands there twice"),
+        ("y,y\n1,u\n2,v\n", "t.csv, line 1, columns 1 and 2: the name 'y' stands there twice"),
     ],
 )
 def test_refuses_data(command: Command, tmp_path: Path, text: str | None, message: str) -> None:
@@ -315,14 +324,15 @@ def test_refuses_a_folder_as_file(command: Command, tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     assert "d: Is a directory" in refused(command("train", "d", "--target", "y"))
     assert "d: Is a directory" in refused(command("predict", "d", str(IRIS)))
-    assert "d: cannot write there: Is a directory" in refused(command("draw", "x*x", "x=1", "-o", "d"))
+    (tmp_path / "d.svg").mkdir()
+    assert "d.svg: cannot write there: Is a directory" in refused(command("draw", "x*x", "x=1", "-o", "d.svg"))
 
 
 def test_refuses_to_lose_the_training(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder that cannot be written to is found out before the training."""
     monkeypatch.setattr(Job, "fit", lambda self: pytest.fail("trained for nothing"))
     (tmp_path / "file").write_text("")
-    assert "file: cannot write there: File exists" in refused(
+    assert "file: is a file; expected a folder" in refused(
         command("train", str(IRIS), "--target", "species", "--out", "file")
     )
     assert "cannot write there: Not a directory" in refused(
@@ -347,7 +357,15 @@ def test_refuses_a_step_size_that_diverges(command: Command, tmp_path: Path) -> 
     (tmp_path / "t.csv").write_text(REGRESSION)
     result = command("train", "t.csv", "--target", "y", "--lr", "1e200", "--optimizer", "sgd")
     assert (result.code, result.err.count("\n")) == (2, 1)
-    assert "smaller lr" in result.err
+    assert "smaller --lr" in result.err
+
+
+def test_refuses_a_net_without_a_cost(command: Command, tmp_path: Path) -> None:
+    """Where the cost is no number from the beginning, no step size is to blame, and none is proposed."""
+    (tmp_path / "t.csv").write_text(REGRESSION)
+    result = command("train", "t.csv", "--target", "y", "--activation", "log")
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert "the cost is nan before the first step, so that no --lr helps: a function in it, perhaps" in result.err
 
 
 def test_says_that_the_cost_has_grown(command: Command, tmp_path: Path) -> None:
@@ -379,6 +397,7 @@ def test_says_that_the_cost_has_grown(command: Command, tmp_path: Path) -> None:
         (["draw", "x", "2=x"], "expected NAME=NUMBER, got '2=x'"),
         (["draw", "x", "x=y"], "expected a number for x, got 'y'"),
         (["draw", "-x", "x=1"], "-x; a formula that begins with a minus sign goes in parentheses (see"),
+        (["draw", "x", "x=1", "-o", "x"], "expected a name that ends in .svg, which is what it holds, got 'x'"),
         (["draw", "x", "x=1", "-o", "x.png"], "-o/--output: expected a name that ends in .svg, which is what it holds"),
         (
             ["explore", "x", "x=1", "-o", "x.svg"],
@@ -419,11 +438,11 @@ def test_refuses_nets(command: Command, tmp_path: Path, content: str | None, mes
 def test_refuses_nets_without_columns(command: Command, tmp_path: Path) -> None:
     """A net that was saved alone, or with the columns of another one."""
     save(MLP(1, [1], seed=0), tmp_path / "net.json")
-    assert "net.json: the net does not say which columns it was trained on" in refused(
+    assert "net.json: the net does not say which columns it was trained on; expected one that `train` wrote" in refused(
         command("predict", "net.json", str(IRIS))
     )
     save(MLP(2, [1], seed=0), tmp_path / "net.json", ENCODING)
-    assert "net.json: 1 input columns and 0 classes for 2 inputs and 1 outputs" in refused(
+    assert "those of a net with 1 input and 1 output, and it has 2 inputs and 1 output" in refused(
         command("predict", "net.json", str(IRIS))
     )
 
@@ -464,6 +483,7 @@ def test_draw(command: Command, tmp_path: Path) -> None:
         (["w*x", "w=1"], "formula, column 3, 'x': a name without a value; x=1 gives it one"),
         (["w", "w=1", "x=1"], "'x' has a value but does not stand in the formula"),
         (["open('f', 'w')"], "the table has no function 'open'"),
+        (["w*2", "w=1", "w=2"], "w has two values: 1.0 and 2.0"),
         (["1+2"], "1+2 is the number 3.0: there is no variable to differentiate it by"),
         (["w*2", "w=1", "-o", "no/f.svg"], "no/f.svg: cannot write there: No such file or directory"),
     ],
@@ -522,7 +542,11 @@ def test_steps_in_native_code(command: Command, monkeypatch: pytest.MonkeyPatch,
         monkeypatch.setitem(sys.modules, missing, None)
     assert compiler_installed() == (missing is None)
     out = command("demo").out
-    line = "in Python; faster with: pip install llvmlite numpy" if missing else "compiled to native code"
+    line = (
+        "in Python; faster with the extra `compile`: pip install llvmlite numpy"
+        if missing
+        else "compiled to native code"
+    )
     assert f"\nsteps  {line}\n" in out
     costs = [re.findall(r"^fit .*$", text, re.MULTILINE) for text in (plain, out)]
     assert costs[0] == costs[1] != []
@@ -571,6 +595,7 @@ def test_explain(command: Command) -> None:
     assert by_x.out.endswith("\n∂y/∂x = -5 + (-6) = -11\n")
     both = command("explain", *formula, "--wrt", "x", "--wrt", "w").out
     assert both.endswith("\n∂y/∂x = -5 + (-6) = -11\n∂y/∂w = 4\n")
+    assert command("explain", *formula, "--wrt", "x", "--wrt", "x") == by_x
     assert command("explain", *formula).out.endswith("\n∂y/∂w = 4\n∂y/∂x = -5 + (-6) = -11\n")
     paths = command("explain", *formula, "--paths", "--wrt", "x").out
     assert paths.startswith("∂y/∂x as a sum over the 2 paths from y to x, each a product of local derivatives\n")
@@ -606,6 +631,12 @@ def test_explore_a_net(command: Command, tmp_path: Path) -> None:
     assert "the rows 1 to 20, got 21" in refused(
         command("explore", "out/net.json", "--data", "data.csv", "--row", "21")
     )
+    assert "b: a net takes its numbers from --data; expected no NAME=NUMBER with it" in refused(
+        command("explore", "out/net.json", "b=3", "--data", "data.csv")
+    )
+    assert "--row 1: a formula has no rows" in refused(command("explore", "a*2", "a=1", "--row", "1"))
+    command("explore", "out/net.json", "--data", "data.csv")
+    assert "<title>net.json: row 1</title>" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 def test_explore_says_what_it_cannot_draw(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -290,6 +290,16 @@ def test_the_same_batch_again_and_again(samples: int) -> None:
     assert [parameter.data for parameter in again.parameters()] == pytest.approx(p.tolist(), rel=1e-11)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_cost_that_is_no_number_from_the_beginning(compiled: bool) -> None:
+    """Then no lr helps, and the error does not propose one; where a step led there, it does."""
+    model = MLP(1, [1], seed=0)
+    with pytest.raises(FloatingPointError, match="the cost is nan before the first step, so that no lr helps: a func"):
+        fit(model, [[1.0]], [0.0], loss=lambda h, y: log(-h * h), compiled=compiled)
+    with pytest.raises(FloatingPointError, match="at a cost of inf, a step left the finite numbers: try a smaller lr"):
+        fit(model, [[1.0]], [0.0], optimizer=SGD(model.parameters(), 1e200), compiled=compiled)
+
+
 def test_a_step_that_is_not_taken_does_not_count() -> None:
     """Adam has counted the steps that were, when the next one leaves the finite numbers."""
     p = Value(0.0)

@@ -190,7 +190,7 @@ def test_html_and_latex() -> None:
         ),
         ((MLP(2, [1]), [1.0, 2.0], 1.0, -1), ValueError, "expected a limit of 0 or more, got -1"),
         ((MLP(2, [1]), [1.0], 1.0), ValueError, "expected 2 inputs, got 1"),
-        ((MLP(2, [1]), [1.0, 2.0], [1.0, 2.0]), ValueError, "expected 1 targets, one for each output, got 2"),
+        ((MLP(2, [1]), [1.0, 2.0], [1.0, 2.0]), ValueError, "expected 1 target, one for each output, got 2"),
     ],
 )
 def test_what_is_wrong(arguments: tuple[Any, ...], error: type[Exception], message: str) -> None:

@@ -563,6 +563,12 @@ def test_a_model_and_its_data_belong_together() -> None:
         explore(formula(), "never.html", model=model, data=(X, Y))
 
 
+def test_the_name_says_that_it_is_a_page() -> None:
+    """A name that a browser would not open as a page is refused."""
+    with pytest.raises(ValueError, match=r"expected a name that ends in \.html, which is what it holds, got 'a\.txt'"):
+        explore(formula(), "a.txt")
+
+
 # --- the window ---
 
 

@@ -427,7 +427,7 @@ def test_a_step_too_far() -> None:
         ({"X": [], "Y": []}, "expected at least one sample, got none"),
         ({"Y": [1.0]}, "expected one target for each of 12 samples, got 1"),
         ({"X": [[1.0]] * 12}, "expected 2 inputs, got 1"),
-        ({"Y": [[1.0, 2.0]] * 12}, "expected 1 targets, one for each output, got 2"),
+        ({"Y": [[1.0, 2.0]] * 12}, "expected 1 target, one for each output, got 2"),
         ({"lam": -1.0}, "expected a lam of 0 or more, got -1.0"),
         ({"lr": 0.0}, "expected lr to be above 0, got 0.0"),
     ],

@@ -68,7 +68,7 @@ def test_half_squared_error_of_one_output() -> None:
 @pytest.mark.parametrize(("a", "y"), [([1.0, 2.0], [1.0]), ([1.0, 2.0], 1.0), (1.0, [1.0, 2.0, 3.0])])
 def test_half_squared_error_wants_a_target_for_each_output(a: Any, y: Any) -> None:
     """Lists of different lengths are no sample: nothing is cut off."""
-    with pytest.raises(ValueError, match=r"expected \d targets, one for each output, got \d"):
+    with pytest.raises(ValueError, match=r"expected \d targets?, one for each output, got \d"):
         half_squared_error(a, y)
 
 
@@ -225,12 +225,12 @@ def test_cost_takes_any_loss() -> None:
     ("X", "Y", "lam", "message"),
     [
         ([], [], 0.0, "expected at least one sample, got none"),
-        ([[1.0]], [1.0, 2.0], 0.0, "expected one target for each of 1 samples, got 2"),
-        ([[1.0]], [], 0.0, "expected one target for each of 1 samples, got 0"),
+        ([[1.0]], [1.0, 2.0], 0.0, "expected one target for each of 1 sample, got 2"),
+        ([[1.0]], [], 0.0, "expected one target for each of 1 sample, got 0"),
         ([[1.0]], [1.0], -1e-9, "expected a lam of 0 or more, got -1e-09"),
         ([[1.0]], [1.0], math.nan, "expected a lam of 0 or more, got nan"),
         ([[1.0]], [1.0], math.inf, "expected a lam of 0 or more, got inf"),
-        ([[1.0, 2.0]], [1.0], 0.0, "expected 1 inputs, got 2"),
+        ([[1.0, 2.0]], [1.0], 0.0, "expected 1 input, got 2"),
     ],
 )
 def test_cost_refuses(X: list[Any], Y: list[Any], lam: float, message: str) -> None:

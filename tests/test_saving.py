@@ -166,7 +166,7 @@ def test_a_truncated_file(tmp_path: Path) -> None:
         ("[]", 'expected an object whose "format" is "tinygrad_sq net", got a list of 0'),
         ("null", 'expected an object whose "format" is "tinygrad_sq net", got None'),
         ('"' + "x" * 1000 + '"', "got 'x{59}$"),
-        ("{}", 'expected an object whose "format" is "tinygrad_sq net", got an object'),
+        ("{}", 'expected an object whose "format" is "tinygrad_sq net", got the format None'),
         ('{"format": "tinygrad_sq net", "version": NaN}', "expected finite numbers, got NaN"),
         ('{"format": "tinygrad_sq net", "version": 1}', "expected the keys W, about, .*, version, got format, version"),
         ("1" * 10_000, "Exceeds the limit"),
@@ -195,7 +195,7 @@ def put(*path: Any) -> Callable[[Any], None]:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (put("format", "onnx"), 'expected an object whose "format" is "tinygrad_sq net", got an object'),
+        (put("format", "onnx"), 'expected an object whose "format" is "tinygrad_sq net", got the format \'onnx\''),
         (put("version", 2), "expected version 1, got 2"),
         (put("version", None), "expected version 1, got None"),
         (lambda net: net.pop("version"), "expected version 1, got None"),

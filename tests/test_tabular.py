@@ -43,11 +43,17 @@ def test_reads_what_spreadsheets_write(tmp_path: Path) -> None:
         ("", "t.csv: the file is empty"),
         ("\n\n", "t.csv: the file is empty"),
         ("a,b\n", "t.csv: the file has no rows below the names of its columns"),
-        ("a,b,a\n1,2,3\n", "t.csv, line 1, column 1 and 3: the name 'a' stands there twice or more"),
+        ("a,b,a\n1,2,3\n", "t.csv, line 1, columns 1 and 3: the name 'a' stands there twice or more"),
         ("a,,b\n1,2,3\n", "t.csv, line 1, column 2: a column without a name"),
-        ("a,b\n1,2\n\n3\n", "t.csv, row 2 (line 4): no cell for column 'b'; got 1 cells, expected 2"),
+        ("a,b\n1,2\n\n3\n", "t.csv, row 2 (line 4): no cell for column 'b'; got 1 cell, expected 2"),
         ("a,b\n1,2,3\n", "t.csv, row 1 (line 2): more cells than columns; got 3 cells, expected 2"),
-        ('a,b\n1,"2\n', "t.csv, line 2: unexpected end of data"),
+        (
+            "a;b\n1,5;2,5\n",
+            "row 1 (line 2): more cells than columns; its cells are divided by semicolons; expected com",
+        ),
+        ('a,b\n1,"2\n', "t.csv, line 2, in the row that begins in line 2: a quote is not closed"),
+        ('a,b\n1,"2\n3"\n\n"4,5\n6,7\n', "t.csv, line 6, in the row that begins in line 5: a quote is not closed"),
+        ('a,b\n1,"2"3\n', "t.csv, line 2, in the row that begins in line 2: ',' expected after '\"'"),
         (b"a,b\n1,2\n1,\xe9\n", "t.csv, line 3, byte 3: not UTF-8"),
         (b"\xff\xfea\0", "t.csv, line 1, byte 1: not UTF-8"),
     ],
@@ -75,8 +81,21 @@ def test_unknown_column(tmp_path: Path) -> None:
         read.column("lenght")
     with pytest.raises(TableError, match="no column 'z'; the columns are length, width"):
         read.column("z")
-    with pytest.raises(TableError, match="no column 'width'; its cells are divided by ';' and must be by ','"):
-        table(tmp_path, "length;width\n1;2\n").column("width")
+    with pytest.raises(TableError, match=r"no column 'z'; the columns are a, b, 'a, b'$"):
+        table(tmp_path, 'a,b,"a, b"\n1,2,3\n').column("z")
+    with pytest.raises(TableError, match=r"no column 'z'; the columns are a0, .*, a11, ... and 2 more$"):
+        table(tmp_path, ",".join(f"a{j}" for j in range(14)) + "\n" + "1," * 13 + "1\n").column("z")
+
+
+@pytest.mark.parametrize(("separator", "name"), [(";", "semicolons"), ("\t", "tabs"), ("|", "bars")])
+def test_another_separator(tmp_path: Path, separator: str, name: str) -> None:
+    """Cells that other characters divide are all one column, and the error says so; elsewhere they are text."""
+    with pytest.raises(
+        TableError, match=f"no column 'width'; its cells are divided by {name}; expected commas, and poi"
+    ):
+        table(tmp_path, f"length{separator}width\n1{separator}2\n").column("width")
+    with pytest.raises(TableError, match="no column 'width'; the columns are "):
+        table(tmp_path, f"le{separator}ngth,z\n1,2\n").column("width")
 
 
 @given(st.floats())
@@ -181,6 +200,7 @@ def test_encoding_of_numbers(tmp_path: Path) -> None:
         ),
         (["a"], "no column beside the target 'y'; expected at least one input"),
         (["q"], "no column 'q'; the columns are a, y"),
+        (["a", "y"], "t.csv: column 'y' is the target; expected other columns to ignore"),
     ],
 )
 def test_inputs_that_are_none(tmp_path: Path, ignore: list[str], message: str) -> None:
@@ -223,5 +243,7 @@ TARGET = GOOD | {"classes": ["u", "v"]}
 def test_encoding_from_a_file_that_lies(data: object) -> None:
     """A description of columns that is incomplete, of wrong types, or made for another net is refused."""
     assert Encoding.from_json({"inputs": [GOOD], "target": TARGET}, 1, 2).classes == ("u", "v")
-    with pytest.raises(TableError):
+    with pytest.raises(
+        TableError, match=r"does not say which columns|those of a net with \d inputs? and \d outputs?, and"
+    ):
         Encoding.from_json(data, 1, 2)

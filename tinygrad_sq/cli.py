@@ -19,9 +19,10 @@ from tinygrad_sq import __version__
 from tinygrad_sq.expression import FormulaError, evaluate
 from tinygrad_sq.job import OPTIMIZERS, Job, Options, compiler_installed, predict, sample_graph
 from tinygrad_sq.nn import MLP, Neuron
-from tinygrad_sq.saving import load_with_about, save, write
+from tinygrad_sq.op import counted
+from tinygrad_sq.saving import check_ending, load_with_about, save, write
 from tinygrad_sq.study.delta_view import deltas_table
-from tinygrad_sq.tabular import Encoding, TableError, read_csv
+from tinygrad_sq.tabular import Encoding, TableError, listed, read_csv
 from tinygrad_sq.train import History
 from tinygrad_sq.value import Value
 
@@ -50,7 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}")
-    except (UsageError, TableError, FormulaError, FloatingPointError) as error:
+    except FloatingPointError as error:
+        return _fail(str(error).replace(" lr", " --lr"))  # what `fit` calls lr is an option here
+    except (UsageError, TableError, FormulaError) as error:
         return _fail(str(error))
     return 0
 
@@ -92,17 +95,23 @@ def _train(options: argparse.Namespace) -> None:
 
 def _print_task(job: Job) -> None:
     encoding, options = job.encoding, job.options
-    kind = f"one of {', '.join(encoding.classes)}" if encoding.classes else "a number"
+    kind = f"one of {listed(encoding.classes)}" if encoding.classes else "a number"
     sizes = [len(encoding.inputs), *[len(layer.neurons) for layer in job.model.layers]]
     output = job.model.layers[-1].neurons[0].activation.name
-    print(f"data   {Path(job.table.source).name}: {len(job.table.rows)} rows; inputs {', '.join(encoding.inputs)}")
+    print(f"data   {Path(job.table.source).name}: {len(job.table.rows)} rows; inputs {listed(encoding.inputs)}")
     print(f"task   predict {encoding.target}, {kind}")
     print(f"split  {len(job.train)} rows to train, {len(job.test)} to test; seed {options.seed}")
+    if options.test_fraction and not job.test:
+        print("       none to test: too few rows, or too few of each class")
     print(f"net    {'-'.join(map(str, sizes))}, {len(job.model.parameters())} parameters; ", end="")
     print(f"{options.activation}, {output} at the output")
     print(f"cost   J of E3: half squared error, λ = {options.lam:g}")
     native = compiler_installed()
-    how = "compiled to native code" if native else "in Python; faster with: pip install llvmlite numpy"
+    how = (
+        "compiled to native code"
+        if native
+        else "in Python; faster with the extra `compile`: pip install llvmlite numpy"
+    )
     print(f"steps  {how}")
 
 
@@ -113,7 +122,7 @@ def _print_result(job: Job, history: History) -> None:
     if n and history.cost[-1] > history.cost[0]:
         print("       J has grown: try a smaller --lr")
     if history.interrupted:
-        print(f"       interrupted after {n} of {job.options.epochs} epochs; the net is as it was then")
+        print(f"       interrupted after {n} of {counted(job.options.epochs, 'epoch')}; the net is as it was then")
     print()
     for name, rows in ("train", job.train), ("test", job.test):
         print(f"{name:5}  {job.score(rows) if rows else 'no rows'}")
@@ -127,7 +136,7 @@ def _print_residuals(job: Job, s: int) -> None:
     for row in rows[:SHOWN]:
         print(f"{row.label:8}{row.engine:>26.17g}{row.closed_form:>26.17g}{row.difference:>14.2g}")
     if len(rows) > SHOWN:
-        print(f"... and {len(rows) - SHOWN} units more")
+        print(f"... and {counted(len(rows) - SHOWN, 'unit')} more")
     print(f"largest difference: {max(row.difference for row in rows):.2g}")
 
 
@@ -135,7 +144,10 @@ def _folder(name: str) -> Path:
     """The folder to write to, made if need be; found out before the training, not after it."""
     out = Path(name)
     with _writing(out):
-        out.mkdir(parents=True, exist_ok=True)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise UsageError(f"{out}: is a file; expected a folder") from None
         tempfile.TemporaryFile(dir=out).close()
     return out
 
@@ -232,19 +244,28 @@ def _explore(options: argparse.Namespace) -> None:
     if options.data is None:
         if Path(options.formula).is_file():
             raise UsageError(f"{options.formula} is a file: a net is explored with its data, --data FILE.csv")
+        if options.row is not None:
+            raise UsageError(
+                f"--row {options.row}: a formula has no rows; they are those of --data FILE.csv, for a net"
+            )
         _write_picture(options, picture)
         return
+    if options.values:
+        raise UsageError(
+            f"{options.values[0][0]}: a net takes its numbers from --data; expected no NAME=NUMBER with it"
+        )
     model, encoding = _load(options.formula)
     table = read_csv(options.data)
     X, Y = encoding.X(table), encoding.Y(table)
-    if not 1 <= options.row <= len(X):
-        raise UsageError(f"--row: {options.data} has the rows 1 to {len(X)}, got {options.row}")
-    J = sample_graph(model, X[options.row - 1], Y[options.row - 1])
+    row = options.row or 1
+    if row > len(X):
+        raise UsageError(f"--row: {options.data} has the rows 1 to {len(X)}, got {row}")
+    J = sample_graph(model, X[row - 1], Y[row - 1])
     with _drawing():
-        html = page(J, model=model, data=(X, Y), title=f"{Path(options.formula).name}: row {options.row}")
+        html = page(J, model=model, data=(X, Y), title=f"{Path(options.formula).name}: row {row}")
     with _writing(options.output):
         write(options.output, html)
-    print(f"J of row {options.row} = {J.data!r}")
+    print(f"J of row {row} = {J.data!r}")
     print(f"wrote {options.output}: open it in a browser")
 
 
@@ -269,7 +290,7 @@ def _explain(options: argparse.Namespace) -> None:
     for name in options.wrt:
         if name not in values:
             raise UsageError(f"--wrt {name}: expected one of {', '.join(values)}")
-    wrt = [values[name] for name in options.wrt or values]
+    wrt = [values[name] for name in dict.fromkeys(options.wrt or values)]
     if options.paths:
         print(*[paths(root, w) for w in wrt], sep="\n\n")
     else:
@@ -278,7 +299,11 @@ def _explain(options: argparse.Namespace) -> None:
 
 def _evaluated(options: argparse.Namespace) -> tuple[Value, dict[str, Value]]:
     """The formula as a graph, and its variables."""
-    values = {name: Value(x, name) for name, x in options.values}
+    values: dict[str, Value] = {}
+    for name, x in options.values:
+        if name in values:
+            raise UsageError(f"{name} has two values: {values[name].data!r} and {x!r}")
+        values[name] = Value(x, name)
     root = evaluate(options.formula, values)
     if not isinstance(root, Value):
         raise UsageError(f"{options.formula} is the number {root!r}: there is no variable to differentiate it by")
@@ -407,7 +432,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_formula(explore, "page.html")
     explore.add_argument("--data", metavar="FILE.csv", help="the data of a net: FORMULA is then the net's file")
     row = _number(int, lambda n: n > 0, "a whole number above 0")
-    explore.add_argument("--row", type=row, default=1, metavar="N", help="which row to show (default %(default)s)")
+    explore.add_argument("--row", type=row, metavar="N", help="which row to show (default 1)")
 
     command(
         "tour",
@@ -436,10 +461,10 @@ def _add_formula(parser: argparse.ArgumentParser, output: str) -> None:
 
 def _ending(kind: str) -> Callable[[str], str]:
     def name(text: str) -> str:
-        if Path(text).suffix not in ("", kind):
-            raise argparse.ArgumentTypeError(
-                f"expected a name that ends in {kind}, which is what it holds, got {text!r}"
-            )
+        try:
+            check_ending(text, kind)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
         return text
 
     return name

@@ -7,16 +7,21 @@ from anywhere is safe to compute.
 from __future__ import annotations
 
 import ast
+import math
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from difflib import get_close_matches
 from functools import cached_property
+from keyword import iskeyword
 from typing import Any
 from unicodedata import normalize
 
 from tinygrad_sq.op import Op, number
 from tinygrad_sq.table import rows
 from tinygrad_sq.value import Value
+
+CONTENTS = "names, numbers, operators and functions of the table, as in 2*tanh(x + 1)"
 
 
 class FormulaError(ValueError):
@@ -75,25 +80,27 @@ class _Evaluation:
             case ast.Name(id=name):
                 if name in self.variables:
                     return self.variables[name]
-                hint = (
-                    f"a function: write {name}(...)"
-                    if name in rows
-                    else f"a name without a value; {name}=1 gives it one"
-                )
-                raise self.error(node, hint)
+                if name in rows:
+                    raise self.error(node, f"a function: write {name}(...)")
+                constant = vars(math).get(name)
+                example = constant if isinstance(constant, float) else 1  # whoever writes pi means one number
+                raise self.error(node, f"a name without a value; {name}={example} gives it one")
             case ast.List(elts=elements):
                 return [self.value(element) for element in elements]
             case ast.UnaryOp(op=op, operand=x):
                 return self.operation(node, op, x)
+            case ast.Compare(left=x, ops=[ast.Gt()], comparators=[y]):  # which no row is written as
+                return self.operation(node, ast.Lt(), y, x)
             case ast.BinOp(left=x, op=op, right=y) | ast.Compare(left=x, ops=[op], comparators=[y]):
                 return self.operation(node, op, x, y)
             case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
                 if name not in rows:
-                    near = get_close_matches(name, rows)
+                    called = [row.name for row in rows.values() if name in re.findall(r"\w+", row.__doc__ or "")]
+                    near = called or get_close_matches(name, rows)
                     hint = f"; did you mean {' or '.join(near)}?" if near else ""
                     raise self.error(node, f"the table has no function {name!r}{hint}")
                 return self.call(node, rows[name], [self.value(arg) for arg in args])
-        raise self.error(node, "expected names, numbers, operators and functions of the table, nothing else")
+        raise self.error(node, f"expected {CONTENTS}, nothing else")
 
     def operation(self, node: ast.expr, op: ast.AST, *operands: ast.expr) -> Any:
         if type(op) not in self.operators:
@@ -117,7 +124,14 @@ def _syntax(text: str, error: SyntaxError) -> str:
     """What the parser found, in words for those who do not write Python."""
     column = error.offset or len(text) + 1
     message = error.msg
-    if column > len(text) > 0 and message == "invalid syntax":
+    if message.startswith("invalid syntax"):
+        reserved = next((word for word in re.finditer(r"\w+", text) if iskeyword(word[0])), None)
+        if not text:
+            return f"the formula is empty; expected {CONTENTS}"
+        if reserved:
+            return f"formula, column {reserved.start() + 1}, {reserved[0]!r}: a word of Python's grammar, and no name"
+        if column <= len(text):
+            return f"formula, column {column}, {text[column - 1 :]!r:.60}: not expected there; a formula has {CONTENTS}"
         message = "the formula ends where an operand should stand"
     elif message == "invalid decimal literal":
         message = "a number and a name side by side; a product is written 2*x"

@@ -12,7 +12,7 @@ from operator import index as as_index
 from typing import Any
 
 from tinygrad_sq.nn import Module
-from tinygrad_sq.op import number
+from tinygrad_sq.op import counted, number
 from tinygrad_sq.table import dot, equal, half_square, less, log, logsumexp, relu, softplus, total, where
 from tinygrad_sq.value import Value
 
@@ -24,7 +24,7 @@ def half_squared_error(output: Any, target: Any) -> Any:
     """
     h, y = _list(output), _list(target)
     if len(h) != len(y):
-        raise ValueError(f"expected {len(h)} targets, one for each output, got {len(y)}")
+        raise ValueError(f"expected {counted(len(h), 'target')}, one for each output, got {len(y)}")
     return total([half_square(t - a) for a, t in zip(h, y)])
 
 
@@ -86,7 +86,7 @@ def cost(
     """
     m = len(X)
     if m != len(Y):
-        raise ValueError(f"expected one target for each of {m} samples, got {len(Y)}")
+        raise ValueError(f"expected one target for each of {counted(m, 'sample')}, got {len(Y)}")
     if m == 0:
         raise ValueError("expected at least one sample, got none")
     if not 0.0 <= lam < math.inf:

@@ -9,7 +9,7 @@ from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_sq.context import scope
-from tinygrad_sq.op import Op, number
+from tinygrad_sq.op import Op, counted, number
 from tinygrad_sq.table import dot, row
 from tinygrad_sq.value import Value, record
 
@@ -241,10 +241,10 @@ def _activation(f: str | Op) -> tuple[Op, tuple[float, ...]]:
 
 def _inputs(x: Iterable[Value | float], n_in: int) -> list[Value | float]:
     if not isinstance(x, Iterable):
-        raise TypeError(f"expected a list of {n_in} inputs, got {type(x).__name__} {x!r:.60}")
+        raise TypeError(f"expected a list of {counted(n_in, 'input')}, got {type(x).__name__} {x!r:.60}")
     inputs = [v if isinstance(v, Value) else number(v) for v in x]
     if len(inputs) != n_in:
-        raise ValueError(f"expected {n_in} inputs, got {len(inputs)}")
+        raise ValueError(f"expected {counted(n_in, 'input')}, got {len(inputs)}")
     return inputs
 
 

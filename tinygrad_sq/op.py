@@ -41,7 +41,7 @@ def number(x: object) -> float:
         try:
             return float(x)  # type: ignore[arg-type]
         except OverflowError:
-            raise OverflowError(f"a {type(x).__name__} too large for a float (the largest is 1.8e308)") from None
+            raise OverflowError(f"{type(x).__name__} too large for a float (the largest is 1.8e308)") from None
     expected = "a real number (int, float, bool, Fraction, Decimal, NumPy scalar) or, as an operand, a Value"
     raise TypeError(f"expected {expected}, got {type(x).__name__} {x!r:.60}")
 
@@ -199,3 +199,8 @@ def row(name: str) -> Op:
 
 def commas(*args: object) -> str:
     return ", ".join(map(str, args))
+
+
+def counted(n: int, noun: str) -> str:
+    """ "1 row", "2 rows"."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

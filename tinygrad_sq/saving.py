@@ -51,6 +51,12 @@ def write(path: str | os.PathLike[str], text: str) -> None:
             os.unlink(temporary)
 
 
+def check_ending(path: str | os.PathLike[str], ending: str) -> None:
+    """ValueError for a name that does not say what the file holds: a viewer goes by it."""
+    if os.path.splitext(path)[1] != ending:
+        raise ValueError(f"expected a name that ends in {ending}, which is what it holds, got {os.fspath(path)!r}")
+
+
 def load(path: str | os.PathLike[str]) -> MLP:
     """The net that `save` wrote, to the bit.
 
@@ -76,8 +82,12 @@ def load_with_about(path: str | os.PathLike[str]) -> tuple[MLP, Any]:
 
 def _model(document: Any) -> MLP:
     """The net of a document of which nothing is believed; nothing is made that is larger than the document."""
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
+    if not isinstance(document, dict):
         raise ValueError(f'expected an object whose "format" is "{FORMAT}", got {_kind(document)}')
+    if document.get("format") != FORMAT:
+        raise ValueError(
+            f'expected an object whose "format" is "{FORMAT}", got the format {_kind(document.get("format"))}'
+        )
     if document.get("version") != VERSION:
         raise ValueError(f"expected version {VERSION}, got {_kind(document.get('version'))}")
     if set(document) != KEYS:

@@ -60,7 +60,10 @@ def _list(*values: Any) -> tuple[Any, ...]:
 
 
 def _dot_operands(w: Iterable[Any], x: Iterable[Any], b: Any = 0.0) -> tuple[Any, ...]:
-    w, x = tuple(w), tuple(x)
+    try:
+        w, x = tuple(w), tuple(x)
+    except TypeError as error:
+        raise TypeError(f"dot takes two lists, dot([a], [b]), got {type(w).__name__} and {type(x).__name__}") from error
     if len(w) != len(x):
         raise ValueError(f"dot takes two lists of one length, got {len(w)} weights and {len(x)} values")
     return (*w, *x, b)
@@ -182,7 +185,7 @@ sqrt: Op = Op("sqrt", ieee.sqrt, (lambda y, x: 0.5 / y,), "√x", symbol="√", 
     domain=(POSITIVE,), analytic=cmath.sqrt, native="llvm.sqrt")
 exp: Op = _elementary("exp", lambda y, x: y, "e to the power x", latex="e^{{{0}}}", latex_precedence=4)
 expm1: Op = Op("expm1", ieee.expm1, (lambda y, x: exp(x),), "e^x - 1, exact near 0", native="expm1")
-log: Op = _elementary("log", lambda y, x: _where(less(x, 0.0), y, 1.0 / x), "the natural logarithm of x",
+log: Op = _elementary("log", lambda y, x: _where(less(x, 0.0), y, 1.0 / x), "ln, the natural logarithm of x",
     latex=r"\ln", domain=(POSITIVE,))
 log1p: Op = Op("log1p", ieee.log1p,
     (lambda y, x: _where(less(x, -1.0), y, 1.0 / (1.0 + x)),), "log(1 + x), exact near 0",
@@ -242,8 +245,8 @@ normal_cdf: Op = Op("normal_cdf", ieee.normal_cdf, (lambda y, x: normal_pdf(x),)
 # activations
 identity: Op = Op("identity", None, (1.0,), "x: the activation of a linear layer", symbol="id", latex="{0:5}",
     analytic=lambda x: x, native=lambda x: x)
-sigmoid: Op = Op("sigmoid", ieee.sigmoid, (lambda y, x: y * sigmoid(-x),), "1 / (1 + e^-x)", symbol="σ",
-    latex=r"\sigma", analytic=lambda x: 1.0 / (1.0 + cmath.exp(-x)), native=_sigmoid_native)
+sigmoid: Op = Op("sigmoid", ieee.sigmoid, (lambda y, x: y * sigmoid(-x),), "the logistic function 1 / (1 + e^-x)",
+    symbol="σ", latex=r"\sigma", analytic=lambda x: 1.0 / (1.0 + cmath.exp(-x)), native=_sigmoid_native)
 log_sigmoid: Op = Op("log_sigmoid", None, (lambda y, x: sigmoid(-x),), "log sigmoid(x)",
     symbol="log σ", latex=r"\ln\sigma", native=lambda x: -softplus(-x))
 softplus: Op = Op("softplus", ieee.softplus, (lambda y, x: sigmoid(x),), "log(1 + e^x)",
@@ -272,7 +275,7 @@ selu: Op = Op("selu", None, (lambda y, x: _where(step(x), _SELU_SCALE, _SELU_SCA
 gelu: Op = Op("gelu", None, (lambda y, x: normal_cdf(x) + x * normal_pdf(x),),
     "x Φ(x), Φ the standard normal distribution function", native=lambda x: x * normal_cdf(x))
 silu: Op = Op("silu", None, (lambda y, x: sigmoid(x) * (1.0 + x * sigmoid(-x)),),
-    "x sigmoid(x)", analytic=lambda x: x / (1.0 + cmath.exp(-x)), native=lambda x: x * sigmoid(x))
+    "x sigmoid(x), the swish", analytic=lambda x: x / (1.0 + cmath.exp(-x)), native=lambda x: x * sigmoid(x))
 
 # pieces and choices
 abs: Op = Op("abs", fabs, (lambda y, x: sign(x),), "|x|", symbol="|x|", text="abs({0})",
@@ -313,7 +316,7 @@ stop_gradient: Op = Op("stop_gradient", None, (None,), "x, of which nothing that
     method=False, native=lambda x: x)
 
 # sums
-total: Op = Op("total", ieee.total, lambda y, *xs: (1.0,) * len(xs), "Σ x_i", symbol="Σ", arity=range(maxsize),
+total: Op = Op("total", ieee.total, lambda y, *xs: (1.0,) * len(xs), "the sum Σ x_i", symbol="Σ", arity=range(maxsize),
     operands=_list, text=lambda *args: f"total([{commas(*args)}])",
     latex=lambda *args: " + ".join(f"{a:1}" for a in args), latex_precedence=1, method=False,
     analytic=lambda *xs: sum(xs), products=lambda *xs: ([(1.0, x) for x in xs], 0.0))

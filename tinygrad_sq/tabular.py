@@ -6,14 +6,18 @@ import csv
 import io
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from random import Random
 from statistics import fmean, pstdev
 from typing import Any
 
+from tinygrad_sq.op import counted
+
+MOST_LISTED = 12  # columns or classes, in a line of output or an error
 LARGEST = 1e150  # squares of numbers up to this size, and sums of those, are finite
 
 
@@ -40,10 +44,8 @@ class Table:
         """The cells of one column; TableError with the nearest names if there is none of this name."""
         if name not in self.columns:
             near = get_close_matches(name, self.columns, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(self.columns)}"
-            if len(self.columns) == 1 and ";" in self.columns[0]:
-                hint = "its cells are divided by ';' and must be by ','"
-            raise TableError(f"{self.source}: no column {name!r}; {hint}")
+            hint = f"did you mean {near[0]!r}?" if near else f"the columns are {listed(self.columns)}"
+            raise TableError(f"{self.source}: no column {name!r}; {_other_separator(self.columns) or hint}")
         j = self.columns.index(name)
         return [row[j] for row in self.rows]
 
@@ -60,6 +62,20 @@ class Table:
     def error(self, i: int, name: str, message: str) -> TableError:
         """The error that `message` describes, in row i (counted from 0) of the column `name`."""
         return TableError(f"{self.source}, row {i + 1} (line {self.lines[i]}), column {name!r}: {message}")
+
+
+def listed(names: Collection[str]) -> str:
+    """The names with commas between, the first of them where there are many; in quotes where a comma is in one."""
+    shown = [repr(name) if "," in name else name for name in islice(names, MOST_LISTED)]
+    return ", ".join(shown) + (f", ... and {len(names) - len(shown)} more" if len(names) > len(shown) else "")
+
+
+def _other_separator(columns: Sequence[str]) -> str:
+    """What to say of a file with one column whose name looks like the names of several."""
+    for separator, name in (";", "semicolons"), ("\t", "tabs"), ("|", "bars"):
+        if len(columns) == 1 and separator in columns[0]:
+            return f"its cells are divided by {name}; expected commas, and points in numbers"
+    return ""
 
 
 def parse_number(cell: str) -> float | None:
@@ -87,13 +103,18 @@ def read_csv(path: str | Path) -> Table:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows: list[tuple[str, ...]] = []
     lines = []
+    start = 1  # the line in which the row begins that is being read
     try:
         for cells in reader:
             if cells:
                 rows.append(tuple([cell.strip() for cell in cells]))
                 lines.append(reader.line_num)
+            start = reader.line_num + 1
     except csv.Error as error:
-        raise TableError(f"{source}, line {reader.line_num}: {error}") from None
+        problem = {"unexpected end of data": "a quote is not closed"}.get(str(error), str(error))
+        raise TableError(
+            f"{source}, line {reader.line_num}, in the row that begins in line {start}: {problem}"
+        ) from None
     if not rows:
         raise TableError(f"{source}: the file is empty; expected the names of columns, then rows")
     columns, rows = rows[0], rows[1:]
@@ -101,7 +122,7 @@ def read_csv(path: str | Path) -> Table:
         if times > 1 or not name:
             places = " and ".join(str(j + 1) for j, other in enumerate(columns) if other == name)
             problem = f"the name {name!r} stands there twice or more" if name else "a column without a name"
-            raise TableError(f"{source}, line {lines[0]}, column {places}: {problem}")
+            raise TableError(f"{source}, line {lines[0]}, {'columns' if times > 1 else 'column'} {places}: {problem}")
     if not rows:
         raise TableError(f"{source}: the file has no rows below the names of its columns")
     for i, row in enumerate(rows):
@@ -110,7 +131,8 @@ def read_csv(path: str | Path) -> Table:
             missing = (
                 f"no cell for column {columns[len(row)]!r}" if len(row) < len(columns) else "more cells than columns"
             )
-            raise TableError(f"{source}, {where}: {missing}; got {len(row)} cells, expected {len(columns)}")
+            hint = _other_separator(columns) or f"got {counted(len(row), 'cell')}, expected {len(columns)}"
+            raise TableError(f"{source}, {where}: {missing}; {hint}")
     return Table(source, columns, rows, lines[1:])
 
 
@@ -154,10 +176,12 @@ class Encoding:
     ) -> Encoding:
         """The encoding of `table` with scales from its rows `train`; every column not in `ignore` is an input.
 
-        Raises TableError for an input cell that is no number, and where no column is left.
+        Raises TableError for an input cell that is no number, for a target to ignore, and where no column is left.
         """
         for name in ignore:
             table.column(name)
+        if target in ignore:
+            raise TableError(f"{table.source}: column {target!r} is the target; expected other columns to ignore")
         inputs = {}
         for name in table.columns:
             if name != target and name not in ignore:
@@ -198,6 +222,8 @@ class Encoding:
     @classmethod
     def from_json(cls, data: Any, n_in: int, n_out: int) -> Encoding:
         """What `to_json` gave, checked, for a net of n_in inputs and n_out outputs; TableError if it does not fit."""
+        if not isinstance(data, dict):
+            raise TableError("the net does not say which columns it was trained on; expected one that `train` wrote")
         try:
             inputs = {_text(entry["column"]): _scale(entry) for entry in data["inputs"]}
             target = data["target"]
@@ -205,10 +231,10 @@ class Encoding:
             encoding = cls(inputs, _text(target["column"]), classes, _scale(target))
         except (TypeError, KeyError) as error:
             raise TableError(f"the net does not say which columns it was trained on ({error})") from None
-        if (len(inputs), max(1, len(classes))) != (n_in, n_out):
-            raise TableError(
-                f"{len(inputs)} input columns and {len(classes)} classes for {n_in} inputs and {n_out} outputs"
-            )
+        expected = len(inputs), max(1, len(classes))
+        if expected != (n_in, n_out):
+            here, there = [f"{counted(i, 'input')} and {counted(o, 'output')}" for i, o in (expected, (n_in, n_out))]
+            raise TableError(f"its columns and classes are those of a net with {here}, and it has {there}")
         return encoding
 
 

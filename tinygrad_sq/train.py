@@ -8,12 +8,13 @@ import sys
 import time
 from array import array
 from collections.abc import Callable, Collection, Iterable
+from itertools import count
 from typing import Any, NamedTuple, TypeAlias
 
 from tinygrad_sq.context import no_grad
 from tinygrad_sq.losses import cost, half_squared_error
 from tinygrad_sq.nn import Module
-from tinygrad_sq.op import number
+from tinygrad_sq.op import counted, number
 from tinygrad_sq.optim import Adam, Optimizer
 from tinygrad_sq.value import Value
 
@@ -34,7 +35,7 @@ class History(NamedTuple):
     interrupted: bool
 
     def __repr__(self) -> str:
-        epochs = f"{len(self.cost)} epochs{', interrupted' if self.interrupted else ''}"
+        epochs = f"{counted(len(self.cost), 'epoch')}{', interrupted' if self.interrupted else ''}"
         cost = f", cost {self.cost[0]:.4g} to {self.cost[-1]:.4g}" if self.cost else ""
         held = f", validation {self.validation[0]:.4g} to {self.validation[-1]:.4g}" if self.validation else ""
         return f"History({epochs}{cost}{held})"
@@ -101,13 +102,14 @@ def fit(
             raise
     samples = _samples(X, Y)
     watched = _samples(*validation, "validation ") if validation else []
+    taken = count()
 
     def run(orders: list[array[int]], size: int, done: Callable[[float], object]) -> None:
         for order in orders:
             J = 0.0
             for start in range(0, len(order), size):
                 batch = [samples[i] for i in order[start : start + size]]
-                J += _step(optimizer, model, batch, loss, lam) * (len(batch) / len(samples))
+                J += _step(optimizer, model, batch, loss, lam, next(taken)) * (len(batch) / len(samples))
             done(J)
 
     def watch() -> float:
@@ -168,8 +170,14 @@ def run_epochs(
     return history
 
 
-def left_the_finite_numbers(J: float) -> FloatingPointError:
-    return FloatingPointError(f"at a cost of {J!r}, a step left the finite numbers: try a smaller lr")
+def left_the_finite_numbers(J: float, taken: int) -> FloatingPointError:
+    """The error of a step at the cost J, after so many that were taken."""
+    if taken or math.isfinite(J):
+        return FloatingPointError(f"at a cost of {J!r}, a step left the finite numbers: try a smaller lr")
+    return FloatingPointError(
+        f"the cost is {J!r} before the first step, so that no lr helps: a function in it, perhaps the activation, is "
+        "undefined or too large at its operand (detect_anomaly names it)"
+    )
 
 
 def _columns(samples: Samples) -> tuple[list[Any], list[Any]]:
@@ -180,8 +188,8 @@ def _cost(model: Module, samples: Samples, loss: Loss, lam: float) -> Value:
     return cost(model, *_columns(samples), loss, lam)
 
 
-def _step(optimizer: Optimizer, model: Module, samples: Samples, loss: Loss, lam: float) -> float:
-    """J, before a step that is taken in whole, or not at all if anything stops it."""
+def _step(optimizer: Optimizer, model: Module, samples: Samples, loss: Loss, lam: float, taken: int) -> float:
+    """J, before a step that is taken in whole, or not at all if anything stops it; `taken` steps came before."""
     optimizer.zero_grad()
     J = _cost(model, samples, loss, lam)
     J.backward()
@@ -191,7 +199,7 @@ def _step(optimizer: Optimizer, model: Module, samples: Samples, loss: Loss, lam
     try:
         optimizer.step()
         if not all(math.isfinite(x) for x in (J.data, *[p.data for p in parameters])):
-            raise left_the_finite_numbers(J.data)
+            raise left_the_finite_numbers(J.data, taken)
     except BaseException:
         for p, data in zip(parameters, before):
             p.data = data
@@ -234,7 +242,9 @@ def _rows(data: Collection[Any], name: str) -> list[Any]:
             raise ValueError(f"{name}[{s}]: expected finite numbers, got {values!r:.60}")
         length = length or len(values)
         if len(values) != length:
-            raise ValueError(f"{name}[{s}]: expected {length} numbers, as many as in {name}[0], got {len(values)}")
+            raise ValueError(
+                f"{name}[{s}]: expected {counted(length, 'number')}, as many as in {name}[0], got {len(values)}"
+            )
         rows.append(values if isinstance(row, Iterable) else row)
     return rows
 

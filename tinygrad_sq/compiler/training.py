@@ -47,6 +47,7 @@ class Training:
         update = type(program)(lambda *x: optimizer.rule(settings, *x), settings, program.dtype.name)
         now = [program.data(), *np.array(optimizer.remembered, program.dtype).T]
         self.count = len(now[0])
+        self.taken = 0
         kernel = update.kernel(Mode.EACH, update.batch((now[0], self.sums[1:], *now[1:])))
         # The parameters and what is remembered of each, before a step and after it, and the update of one by the other:
         # they change places at each step. Before the parameters stand the other scalars of the gradient's kernel.
@@ -145,7 +146,8 @@ class Training:
             vars(self.optimizer).update(vars(before))  # which counts the steps that were taken
             for _ in range(taken):
                 self.optimizer.settings()
-            raise left_the_finite_numbers(float(costs[taken]))
+            raise left_the_finite_numbers(float(costs[taken]), self.taken + taken)
+        self.taken += taken
         return costs
 
     def write_back(self) -> None:

@@ -15,7 +15,7 @@ from html import escape
 from typing import NamedTuple
 
 from tinygrad_sq.graph import topological_order
-from tinygrad_sq.saving import write
+from tinygrad_sq.saving import check_ending, write
 from tinygrad_sq.study import svg
 from tinygrad_sq.study.draw import layout
 from tinygrad_sq.study.explain import Explanation, explain
@@ -53,10 +53,11 @@ def animate(root: Value, path: str | os.PathLike[str], *, seconds: float = 1.5, 
     rankdir  as for `draw_dot`
 
     It shows ∂root/∂v of this graph alone, whether or not backward has run, and changes no `grad`.
-    Raises ValueError for more than 250 steps, for seconds that are not above 0, for another rankdir, and if data was
-    changed after the forward pass; DotError if there is no Graphviz, or if it fails; OSError if the file cannot be
-    written.
+    Raises ValueError for a path that does not end in .svg, for more than 250 steps, for seconds that are not above 0,
+    for another rankdir, and if data was changed after the forward pass; DotError if there is no Graphviz, or if it
+    fails; OSError if the file cannot be written.
     """
+    check_ending(path, ".svg")
     write(path, animation(root, seconds=seconds, rankdir=rankdir))
 
 

@@ -23,7 +23,7 @@ from tinygrad_sq.calculus import graph_partials
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.losses import half_squared_error
 from tinygrad_sq.nn import Module, Parameter
-from tinygrad_sq.saving import write
+from tinygrad_sq.saving import check_ending, write
 from tinygrad_sq.study.draw import layout
 from tinygrad_sq.study.formula import to_text
 from tinygrad_sq.study.javascript import graph_json, numeric_core, trainer_json
@@ -74,9 +74,10 @@ def explore(
     title         the page's heading; by default, the formula
     force         lay out more than 3,000 values all the same
 
-    Raises TypeError for what is not a Value; ValueError for too large a graph, for a model without data, and for one
-    of which the graph is no function; DotError if there is no Graphviz.
+    Raises TypeError for what is not a Value; ValueError for a path that does not end in .html, for too large a graph,
+    for a model without data, and for one of which the graph is no function; DotError if there is no Graphviz.
     """
+    check_ending(path, ".html")
     write(path, page(root, model=model, data=data, loss=loss, lam=lam, lr=lr, title=title, force=force))
 
 
