@@ -58,13 +58,14 @@ class Expression(NamedTuple):
     def rounding(self, *orders: int) -> float:
         """What half an ulp of every operation and of every operand, together, may do to that derivative.
 
-        A second derivative is given half an ulp of 1 at least: asin and atanh find theirs near 0 as a difference.
+        A second derivative is given half an ulp of 1 at least, and a third one of 2: asin and atanh find theirs near 0
+        as a difference, and hypot along a line through its origin.
         """
         with mp.workprec(BITS):
             exact = self._derivative(orders, {})
             places = chain(*[[(k, None), *((k, i) for i in range(len(s.operands)))] for k, s in enumerate(self.steps)])
             disturbed = [self._derivative(orders, {place: 1 + mp.mpf(HALF_ULP)}) for place in places]
-            own = HALF_ULP * (abs(exact) if len(orders) < 2 else max(abs(exact), 1))
+            own = HALF_ULP * (abs(exact) if len(orders) < 2 else max(abs(exact), 2 ** (len(orders) - 2)))
             return float(sum((abs(d - exact) for d in disturbed), own + mp.mpf(10) ** -60))
 
     def _derivative(self, orders: Sequence[int], factors: dict[tuple[int, int | None], Any]) -> Any:

@@ -409,6 +409,27 @@ def test_outside_its_domain_all_that_depends_on_the_second_operand_of_xlogy_is_n
         assert all(map(math.isnan, (*mixed, *second)))
 
 
+def test_the_pull_back_of_vjp_can_be_differentiated() -> None:
+    """It is a function of u, also at a point of numbers."""
+    _, pull_back = vjp(lambda x: x**3, 2.0)
+    assert pull_back(1.0) == 12.0
+    assert isinstance(pull_back(Value(1.0)), Value)
+    assert grad(pull_back)(1.0) == 12.0
+    assert jvp(pull_back, 1.0, 2.0) == (12.0, 24.0)
+    _, pull_back = vjp(lambda x: 1.5, 2.0)
+    assert pull_back(1.0) == 0.0
+    assert grad(pull_back)(1.0) == 0.0
+
+
+def test_a_condition_that_changed() -> None:
+    """The other branch would then be differentiated: an error, as for any other operand."""
+    c, a, b = Value(1.0), Value(2.0), Value(3.0)
+    y = where(c, a, b)
+    c.data = 0.0
+    with pytest.raises(ValueError, match="an operand of the where node was changed after the forward pass"):
+        gradient(y, [a, b])
+
+
 def test_numbers_give_numbers_and_values_give_values() -> None:
     """At a point of numbers all results are floats; one Value among the arguments, differentiated by or not, and all
     are Values, constants too."""

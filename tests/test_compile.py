@@ -37,6 +37,7 @@ from tinygrad_sq import (
     grad,
     half_squared_error,
     hessian,
+    hvp,
     jacobian,
     jvp,
     less,
@@ -51,6 +52,7 @@ from tinygrad_sq import (
     tanh,
     total,
     value_and_grad,
+    vjp,
     where,
 )
 from tinygrad_sq.compiler import kernel
@@ -1023,6 +1025,41 @@ def test_plain_lists_are_one_sample_of_a_function_of_lists() -> None:
     assert both([2.0, 3.0], [4.0, 5.0]) == 10.0
     with pytest.raises(TraceError, match="branches on"):
         compile(lambda x: x if x > 0.0 else -x).each([1.0, -1.0])
+
+
+def test_a_constant_may_be_an_int() -> None:
+    """Its data, set so, or what a row makes of constants: it is a number, and not that of an instruction."""
+    c = Value(1.0)
+    for number in (0, 1, 3, True, np.float64(2.0)):
+        c.data = number
+        assert compile(lambda x: x * c + 1.0).each([1.0, 2.0]).tolist() == [number + 1.0, 2.0 * number + 1.0]
+    whole = Op("whole", lambda x: int(x), (0.0,), "an int")
+    try:
+        assert compile(lambda x: x + whole(c)).each([1.0]).tolist() == [3.0]
+    finally:
+        del table.rows["whole"]
+
+
+@pytest.mark.parametrize(
+    "derivative",
+    [
+        lambda f: grad(f)(2.0),
+        lambda f: value_and_grad(f)(2.0)[1],
+        lambda f: jacobian(f)(2.0),
+        lambda f: jvp(f, 2.0, 1.0)[1],
+        lambda f: vjp(f, 2.0)[1](1.0),
+        lambda f: hessian(lambda t: f(t) * t / 3.0)(2.0),
+        lambda f: hvp(lambda t: f(t) * t / 3.0, 2.0, 1.0),
+    ],
+)
+def test_a_derivative_at_a_number_is_a_function_of_what_is_traced(derivative: Callable[..., Any]) -> None:
+    """Inside a compiled function the result at a plain number stays graph: of parameters, and of the sample."""
+    w = Value(1.0, "w")
+    program = compile(lambda x: x * derivative(lambda t: t * t * w), params=[w])
+    for w.data in (1.0, 10.0):
+        value, (dw,) = program.value_and_grad([1.0, 2.0, 3.0])
+        assert (value, dw) == pytest.approx((8.0 * w.data, 8.0), rel=1e-15)
+    assert compile(lambda x: derivative(lambda t: t * t * x)).each([1.0, 2.0]) == pytest.approx([4.0, 8.0], rel=1e-15)
 
 
 def test_a_function_that_takes_neither_numbers_nor_lists() -> None:

@@ -6,6 +6,7 @@ import copy
 import threading
 from array import array
 from collections.abc import Callable
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
@@ -366,6 +367,34 @@ def test_each_thread_takes_its_part_of_a_step(threads: int, monkeypatch: pytest.
     else:
         half = -(-150 // (2 * machine().row // 8)) * machine().row // 8  # in whole rows
         assert sorted(parts[:2]) == [(0, half), (half, 150)]
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), RuntimeError("a fault")])
+def test_ctrl_c_in_a_gradient_of_several_threads(stop: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The step that it comes in is not taken, and no other one after it; any other error comes out, too."""
+    run = Lane.run
+    calls = []
+
+    def interrupted(lane: Lane, *call: Any) -> None:
+        calls.append(call)
+        if len(calls) == 8:  # of two threads: in the fourth step
+            raise stop
+        run(lane, *call)
+
+    def after(epochs: int) -> list[float]:
+        model = MLP(2, [4, 1], "tanh", seed=3)
+        program = compile(lambda x, y: half_squared_error(model(x), y), params=model.parameters(), threads=2)
+        with suppress(RuntimeError):
+            history = program.fit(
+                np.ones((300, 2)), np.zeros((300, 1)), optimizer=SGD(model.parameters(), 0.05), epochs=epochs
+            )
+            assert history.interrupted == (epochs == 9)
+        return [p.data for p in model.parameters()]
+
+    expected = after(3)
+    monkeypatch.setattr(Lane, "run", interrupted)
+    assert after(9) == expected
+    assert len(calls) == 8
 
 
 def test_calls_from_several_threads() -> None:

@@ -140,7 +140,7 @@ def graph_partials(node: Value) -> list[Any]:
     data = [d.data if isinstance(d, Value) else d for d in each]
     if node.data is not context().unknown and data != [*node.partials]:
         for now, then in zip(data, node.partials):
-            if then is None or not isinstance(now, float) or now == then or (math.isnan(now) and math.isnan(then)):
+            if isinstance(now, table.Branch) or repr(now) == repr(then) or now == then:
                 continue
             name = f" {node.label}" if node.label else ""
             raise ValueError(
@@ -180,6 +180,12 @@ def push_forward(
 _inside = ContextVar("inside a transform", default=False)
 
 
+def _numeric(leaves: Iterable[Any]) -> bool:
+    """Whether what is found at these numbers is to be numbers: nothing outside is recording a graph of it."""
+    recorded = _inside.get() or context().unknown is not None
+    return not recorded and not any(isinstance(leaf, Value) for leaf in leaves)
+
+
 class _Point:
     """The arguments of a function, with the variables to differentiate by as Values of their own.
 
@@ -197,7 +203,7 @@ class _Point:
         selected = args[argnums] if isinstance(argnums, int) else tuple([args[i] for i in argnums])
         leaves, self.rebuild = flatten(selected)
         everything, _ = flatten(args)
-        self.numeric = not _inside.get() and not any(isinstance(leaf, Value) for leaf in everything)
+        self.numeric = _numeric(everything)
         self.variables = [table.identity(v) if isinstance(v, Value) else Value(v) for v in leaves]
         lifted = self.rebuild(self.variables)
         arguments = list(args)
@@ -216,11 +222,11 @@ class _Point:
             raise TypeError(f"{transform} takes a function with one scalar result, got a {got}; see jacobian")
         return self.result
 
-    def gradient(self, y: Any) -> list[Any]:
-        """∂y/∂(each variable): numbers at a point of numbers, else Values."""
+    def gradient(self, y: Any, numeric: bool) -> list[Any]:
+        """∂y/∂(each variable), as numbers or as Values."""
         if not isinstance(y, Value):
-            return [0.0 if self.numeric else Value(0.0) for _ in self.variables]
-        if not self.numeric:
+            return [0.0 if numeric else Value(0.0) for _ in self.variables]
+        if not numeric:
             return gradient(y, self.variables)
         adjoint = adjoints(y)
         return [adjoint.get(x, 0.0) + 0.0 for x in self.variables]
@@ -240,7 +246,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) ->
     def evaluate(*args: Any) -> tuple[Any, Any]:
         point = _Point(f, args, argnums)
         y = point.scalar("grad")
-        return point.plain(y), point.rebuild(point.gradient(y))
+        return point.plain(y), point.rebuild(point.gradient(y, point.numeric))
 
     return evaluate
 
@@ -257,7 +263,7 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Calla
     def evaluate(*args: Any) -> Any:
         point = _Point(f, args, argnums)
         outputs, rebuild = flatten(point.result)
-        return rebuild([point.rebuild(point.gradient(y)) for y in outputs])
+        return rebuild([point.rebuild(point.gradient(y, point.numeric)) for y in outputs])
 
     return evaluate
 
@@ -296,7 +302,7 @@ def vjp(f: Callable[[Any], Any], x: Any) -> tuple[Any, Callable[[Any], Any]]:
         weights = _like(u, point.result, "u")
         with context_with(recording=True):
             y = _call(table.dot, *weights, *outputs, 0.0)
-        return point.rebuild(point.gradient(y))
+        return point.rebuild(point.gradient(y, point.numeric and _numeric(weights)))
 
     return rebuild([point.plain(y) for y in outputs]), pull_back
 

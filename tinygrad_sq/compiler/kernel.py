@@ -6,7 +6,7 @@ import gc
 import inspect
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from enum import Enum
 from functools import partial
@@ -228,10 +228,13 @@ class Kernel:
             for k, (lane, part) in enumerate(zip(lanes, parts))
             if k * per_lane < m
         ]
-        outputs[:] = 0.0
-        for job, part in zip(jobs, parts):
-            job.result()
-            outputs += part
+        try:
+            outputs[:] = 0.0
+            for job, part in zip(jobs, parts):
+                job.result()
+                outputs += part
+        finally:
+            wait(jobs)  # whatever stops this call: the lanes are those of the next one, too
 
 
 def aligned(n: int, dtype: np.dtype[Any], k: int = 0) -> Array:

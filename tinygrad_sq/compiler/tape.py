@@ -82,7 +82,7 @@ class Tape:
             if node in results:
                 continue
             if node.op is None:
-                results[node] = node.data
+                results[node] = float(node.data)  # an int would be the number of an instruction
                 self.constants.append(node)
             else:
                 args: list[Any] = [results.get(arg, arg) for arg in node.args]
@@ -97,7 +97,7 @@ class Tape:
         """The instruction that op's native spelling makes of these operands; of constants alone, the number."""
         refers = [x for x in args if type(x) is int]
         if not refers:
-            return op.forward(*args)
+            return float(op.forward(*args))
         native = op.native
         if callable(native):
             native = native(*[Term(self, x) if type(x) is int else x for x in args])

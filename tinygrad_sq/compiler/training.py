@@ -114,13 +114,18 @@ class Training:
         rows = np.fromiter(chain.from_iterable(settings), self.sums.dtype)
         kernel = self.kernel
         lane = kernel.lanes[0]
+        stopped: list[BaseException] = []
         if kernel.threads > 1:  # then each gradient is a call back to Python
             states = cycle((self.now, self.then))
 
             def gradient(_: object) -> None:
-                first, last = lane.call[5:7].tolist()
-                p = next(states)[0, : self.count]
-                kernel.run(self.batch, p, self.sums, float(lane.weight[0]), order[first:last])
+                try:
+                    first, last = lane.call[5:7].tolist()
+                    p = next(states)[0, : self.count]
+                    kernel.run(self.batch, p, self.sums, float(lane.weight[0]), order[first:last])
+                except BaseException as error:  # Ctrl-C, say, of which the native caller would not know
+                    stopped.append(error)
+                    self.sums[0] = np.nan  # a step that is not taken
 
             called = FUNCTION(gradient)
             self._write(gradient=ctypes.cast(called, ctypes.c_void_p).value or 0)
@@ -146,7 +151,7 @@ class Training:
             vars(self.optimizer).update(vars(before))  # which counts the steps that were taken
             for _ in range(taken):
                 self.optimizer.settings()
-            raise left_the_finite_numbers(float(costs[taken]), self.taken + taken)
+            raise stopped[0] if stopped else left_the_finite_numbers(float(costs[taken]), self.taken + taken)
         self.taken += taken
         return costs
 
