@@ -626,6 +626,10 @@ def test_under_no_grad_and_detect_anomaly() -> None:
         slope = grad(lambda t: t * t)(x)
     assert (g.data, g.args, slope.data, slope.args) == (27.0, (), 6.0, ())
     assert grad(no_grad()(lambda x: x * x))(3.0) == 0.0
+    with detect_anomaly():
+        assert jvp(sqrt, 4.0, 1.0) == (2.0, 0.25)
+        with pytest.raises(FloatingPointError, match=rf"sqrt = 0\.0 of \(leaf = 0\.0\) .* is inf; made at {__file__}:"):
+            jvp(lambda x: 2.0 * sqrt(x), 0.0, 1.0)
     with detect_anomaly(), pytest.raises(FloatingPointError, match=r"sqrt|div"):
         grad(sqrt)(0.0)
 

@@ -71,7 +71,7 @@ def test_is_a_graph_of_the_given_values() -> None:
         ("where(x < 2, 7, 8)", 7.0),
         ("(x > 2) + 2 * (2 > x)", 2.0),
         ("leaky_relu(-x, 0.5)", -0.5),
-        (" x\n\t+ 1 # one more", 2.0),
+        (" x\n\t+ 1", 2.0),
     ],
 )
 def test_values(formula: str, value: float) -> None:
@@ -95,6 +95,7 @@ def test_names_are_those_of_python() -> None:
             "formula, column 5, 'x': not expected there; a formula has names, numbers, operators and functions",
         ),
         ("|x|", "formula, column 1, '|x|': not expected there"),
+        ("x # y\n + 1", "formula, column 3, '# y + 1': not expected there"),
         ("λ*x!", "formula, column 4, '!': not expected there"),
         ("tanh(x x)", "formula, column 6, 'x x)': not expected there"),
         ("2*lambda", "formula, column 3, 'lambda': a word of Python's grammar, and no name"),

@@ -107,7 +107,7 @@ a, b = Value(2.0, "a"), Value(-3.0, "b")
         (b**-a, "b**(-a)", "{b}^{-a}"),
         (table.tanh(a) ** 2, "tanh(a)**2", r"{\tanh\left(a\right)}^{2}"),
         (table.tanh(a) * b, "tanh(a) * b", r"\tanh\left(a\right) \cdot b"),
-        (table.gaussian(a) ** 2, "gaussian(a)**2", r"{\left(e^{-a^2}\right)}^{2}"),
+        (table.gaussian(a) ** 2, "gaussian(a)**2", r"{\left(e^{-{a}^2}\right)}^{2}"),
         (table.square(a) ** 2, "(a**2)**2", r"{\left({a}^2\right)}^{2}"),
         (b ** table.square(a), "b**a**2", "{b}^{{a}^2}"),
         (-table.xlogy(a, b), "-xlogy(a, b)", r"-\left(a \ln\left(b\right)\right)"),
@@ -127,7 +127,7 @@ a, b = Value(2.0, "a"), Value(-3.0, "b")
         (table.less(a, b), "(a < b)", r"\left[a < b\right]"),
         (where(a, b, 1.0), "where(a, b, 1)", r"\begin{cases} b & a \\ 1 & \text{else} \end{cases}"),
         (table.leaky_relu(a), "leaky_relu(a, 0.01)", r"\operatorname{leaky\_relu}\left(a, 0.01\right)"),
-        (table.hypot(a + b, b), "hypot(a + b, b)", r"\sqrt{\left(a + b\right)^2 + b^2}"),
+        (table.hypot(a + b, b), "hypot(a + b, b)", r"\sqrt{{\left(a + b\right)}^2 + {b}^2}"),
         (table.logsumexp(a, b), "logsumexp(a, b)", r"\ln\left(e^{a} + e^{b}\right)"),
     ],
 )

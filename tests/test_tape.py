@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -124,10 +125,10 @@ def test_a_row_of_many_operands() -> None:
 
 
 def test_chains_become_one_sum_of_products() -> None:
-    """w0 x0 + w1 x1 + w2 x2 + b, however it is written, is one instruction."""
+    """w0 x0 + w1 x1 + w2 x2 + b, however it is written, is one instruction; b comes first where the order allows."""
     for f in (
-        lambda a, b, c, x, y, z, d: a * x + b * y + c * z + d,
-        lambda a, b, c, x, y, z, d: d + (a * x + (b * y + c * z)),
+        lambda a, b, c, x, y, z, d: d + a * x + b * y + c * z,
+        lambda a, b, c, x, y, z, d: c * z + (b * y + (a * x + d)),
         lambda a, b, c, x, y, z, d: sum([a * x, b * y, c * z], d),
         lambda a, b, c, x, y, z, d: total([a * x, d, total([b * y, c * z])]),
         lambda a, b, c, x, y, z, d: dot([a, b], [x, y], dot([c], [z], d)),
@@ -135,6 +136,37 @@ def test_chains_become_one_sum_of_products() -> None:
         tape = recorded(f, 7)
         assert natives(tape) == [PRODUCTS], f
         assert terms(tape) == ({("x[0]", "x[3]"), ("x[1]", "x[4]"), ("x[2]", "x[5]")}, "x[6]")
+
+
+def test_sums_keep_their_order() -> None:
+    """a + (b - c) is not (a + b) - c, nor is a sum of products in front of a term one behind it."""
+    for f, xs, result in (
+        (lambda a, b, c: a + (b - c), [0.1, 1e8, 1e8], 0.1),
+        (lambda a, b, c: a + (b + c), [1e308, 1e308, -1e308], 1e308),
+        (lambda a, b, c: (b - c) + a, [0.1, 1e8, 1e8], 0.1),
+        (lambda a, b, c: b * b - c * c + a, [1.0, 1e10, 1e10], 1.0),
+        (lambda a, b, c: dot([a], [a], (b + (a - c))), [0.5, 1e17, 1e17], 0.25),
+    ):
+        tape = recorded(f, 3)
+        assert run(tape, xs) == [result]
+        assert natives(tape).count(PRODUCTS) == 1
+    a, b = 0.1, 1e10
+    two_sum = recorded(lambda a, b: [s := a + b, (a - (s - (t := s - a))) + (b - t)], 2)  # what a + b is rounded by
+    assert run(two_sum, [a, b]) == [a + b, float(Fraction(a) + Fraction(b) - Fraction(a + b))]
+
+
+def test_the_order_within_a_row_of_many_operands_is_its_own() -> None:
+    """Its own sums join wherever they stand; one that is written with + joins where a sum begins."""
+    cases: list[tuple[Callable[..., Any], int]] = [
+        (lambda a, b, x, y, c: a * x + b + dot([b, a], [x, y], c), 1),
+        (lambda a, b, x, y, c: total([a * x, total([b * y, x * x]), dot([b], [x], c)]), 1),
+        (lambda a, b, x, y, c: a * x + b + (c * y + dot([b, a], [x, y])), 2),
+    ]
+    for f, count in cases:
+        tape = recorded(f, 5)
+        assert natives(tape) == [PRODUCTS] * count
+        xs = [2.0, 3.0, 5.0, 7.0, 11.0]
+        assert run(tape, xs) == [f(*xs)]
 
 
 def test_differences_join_too() -> None:

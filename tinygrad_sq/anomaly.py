@@ -41,6 +41,17 @@ def check_gradients(order: list[Value], adjoint: Mapping[Value, float], origins:
                 user[arg] = node
 
 
+def check_tangents(order: list[Value], tangent: Mapping[Value, float], origins: Origins) -> None:
+    """FloatingPointError for the first derivative along a direction, in `order`, that is not finite."""
+    for node in order:
+        if not math.isfinite(tangent.get(node, 0.0)):
+            operands = ", ".join(map(_describe, node.args))
+            raise FloatingPointError(
+                f"the derivative of {_describe(node)} of ({operands}) along the direction is {tangent[node]!r}; "
+                f"made at {origins.get(node, 'a line outside detect_anomaly')}"
+            )
+
+
 def caller() -> str:
     """The place in the user's code that called into the package: file:line."""
     frame = sys._getframe()

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from typing import Any, TypeAlias
 
 from tinygrad_sq import table
+from tinygrad_sq.anomaly import check_tangents
 from tinygrad_sq.context import context, context_with
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.op import Op, number
@@ -153,7 +154,7 @@ def graph_partials(node: Value) -> list[Any]:
 def _on_values(partial: Callable[..., Any], node: Value) -> Any:
     try:
         return partial(node, *node.args)
-    except ZeroDivisionError:  # of two constants; Values divide as IEEE 754 does
+    except ArithmeticError:  # of constants; Values compute as IEEE 754 does
         return partial(node, *map(_as_value, node.args))
 
 
@@ -286,6 +287,8 @@ def jvp(f: Callable[[Any], Any], x: Any, v: Any) -> tuple[Any, Any]:
     }
     if numeric:
         push_forward(order, tangent, NOTHING, recorded_partials)
+        if (origins := context().origins) is not None:
+            check_tangents(order, tangent, origins)
         rates = [tangent.get(y, 0.0) + 0.0 for y in outputs]
     else:
         push_forward(order, tangent, _EMPTY, graph_partials)

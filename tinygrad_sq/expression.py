@@ -37,6 +37,8 @@ def evaluate(formula: str, variables: Mapping[str, Value | float]) -> Value | fl
     text = " ".join(formula.split())
     given = {normalize("NFKC", name): value for name, value in variables.items()}  # as Python's parser does to names
     try:
+        if "#" in text:  # a comment to Python's parser
+            raise SyntaxError("invalid syntax", ("", 1, text.index("#") + 1, text))
         tree = ast.parse(text, mode="eval").body
         unused = given.keys() - {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         result: Value | float | list[Any] = _Evaluation(text, given).value(tree)

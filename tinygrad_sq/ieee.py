@@ -55,9 +55,13 @@ def pow(x: float, y: float) -> float:
     try:
         return math.pow(x, y)
     except OverflowError:
-        return -inf if x < 0.0 and y % 2.0 == 1.0 else inf
+        return -inf if x < 0.0 and _odd(y) else inf
     except ValueError:  # a pole at 0, or a negative base under a fraction
-        return nan if x != 0.0 else copysign(inf, x) if y % 2.0 == 1.0 else inf
+        return nan if x != 0.0 else copysign(inf, x) if _odd(y) else inf
+
+
+def _odd(y: float) -> bool:
+    return math.fabs(math.fmod(y, 2.0)) == 1.0  # exact, where % rounds
 
 
 def sech(x: float) -> float:
@@ -107,15 +111,15 @@ def relu(x: float) -> float:
 
 
 def clamp(x: float, lo: float, hi: float) -> float:
-    return nan if isnan(x) or isnan(lo) or isnan(hi) else min(max(x, lo), hi)
+    return minimum(maximum(x, lo), hi)
 
 
 def maximum(*xs: float) -> float:
-    return nan if any(map(isnan, xs)) else max(xs)
+    return nan if any(map(isnan, xs)) else max(xs) or sum((x for x in xs if x == 0.0), -0.0)  # 0.0 is above -0.0
 
 
 def minimum(*xs: float) -> float:
-    return nan if any(map(isnan, xs)) else min(xs)
+    return nan if any(map(isnan, xs)) else min(xs) or -sum((-x for x in xs if x == 0.0), -0.0)
 
 
 def total(*xs: float) -> float:

@@ -213,7 +213,7 @@ atan2: Op = Op("atan2", math.atan2,
     "the angle of the point (x, y), in radians; its arguments are y, x", arity=2, method=False,
     kink=lambda y, x: math.hypot(y, x) if x > 0.0 else fabs(y), native="atan2")
 hypot: Op = Op("hypot", math.hypot, (lambda z, x, y: _where(z, x / z, 0.0), lambda z, x, y: _where(z, y / z, 0.0)),
-    "√(x² + y²), without overflow", arity=2, method=False, latex=r"\sqrt{{{0:5}^2 + {1:5}^2}}", kink=math.hypot,
+    "√(x² + y²), without overflow", arity=2, method=False, latex=r"\sqrt{{{{{0:5}}}^2 + {{{1:5}}}^2}}", kink=math.hypot,
     analytic=lambda x, y: cmath.sqrt(x * x + y * y), native="hypot")
 
 # hyperbolic functions
@@ -230,7 +230,7 @@ atanh: Op = _elementary("atanh", lambda y, x: _where(less(1.0, abs(x)), y, 1.0 /
 
 # the normal distribution
 gaussian: Op = Op("gaussian", lambda x: ieee.exp_minus(1.0, x), (lambda y, x: -2.0 * (x * y),), "exp(-x²)",
-    latex="e^{{-{0:5}^2}}", latex_precedence=4, analytic=lambda x: cmath.exp(-x * x),
+    latex="e^{{-{{{0:5}}}^2}}", latex_precedence=4, analytic=lambda x: cmath.exp(-x * x),
     native=lambda x: _exp_minus_native(1.0, x))
 erf: Op = Op("erf", math.erf, (lambda y, x: 2.0 / math.sqrt(math.pi) * gaussian(x),), "the error function",
     native="erf")
@@ -252,7 +252,7 @@ log_sigmoid: Op = Op("log_sigmoid", None, (lambda y, x: sigmoid(-x),), "log sigm
 softplus: Op = Op("softplus", ieee.softplus, (lambda y, x: sigmoid(x),), "log(1 + e^x)",
     analytic=lambda x: cmath.log(1.0 + cmath.exp(x)), native=lambda x: relu(x) + log1p(exp(-abs(x))))
 relu: Op = Op("relu", ieee.relu, (lambda y, x: step(x),), "max(0, x)", kink=fabs,
-    native=lambda x: where(less(x, 0.0), 0.0, x))
+    native=lambda x: maximum(x, 0.0))
 relu6: Op = Op("relu6", None, (lambda y, x: less(0.0, x) * less(x, 6.0),),
     "x between 0 and 6", kink=lambda x: min(fabs(x), fabs(x - 6.0)), native=lambda x: clamp(x, 0.0, 6.0))
 hardtanh: Op = Op("hardtanh", None, (lambda y, x: less(-1.0, x) * less(x, 1.0),),

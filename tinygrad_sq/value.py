@@ -40,7 +40,7 @@ def _operator(op: Op) -> tuple[Method, Method]:
         node.scope = here.scope
         try:
             node.partials = gradient(z, x, y)
-        except ZeroDivisionError:
+        except ArithmeticError:
             return record(op, (a, b))
         return node
 
@@ -211,7 +211,7 @@ def record(op: Op, args: tuple[Value | float, ...]) -> Value:
         node.args = args
         try:
             node.partials = _partials(op, args, y, xs) if constants else known.gradient(y, *xs)
-        except ZeroDivisionError:
+        except ArithmeticError:
             node.partials = _partials(op, args, y, xs)
     else:
         node.op = None
@@ -238,10 +238,10 @@ def _partials(op: Op, args: tuple[Value | float, ...], y: float, xs: list[float]
 
 
 def _ieee(partial: Callable[..., Any], y: float, xs: list[float]) -> Any:
-    """partial(y, *xs). Where Python's floats raise on `/ 0.0`, once more on Values, which divide as IEEE 754 does."""
+    """partial(y, *xs). Where Python's floats raise, once more on Values, which compute as IEEE 754 does."""
     try:
         return partial(y, *xs)
-    except ZeroDivisionError:
+    except ArithmeticError:
         with context_with(recording=False, origins=None, unknown=None):
             result = partial(Value(y), *map(Value, xs))
         if isinstance(result, Value):

@@ -6,7 +6,7 @@ products that the user wrote by hand become one instruction, the sum of products
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import reduce
 from itertools import chain
 from typing import Any, TypeAlias
@@ -74,7 +74,7 @@ class Tape:
         self.labels = {k: leaf.label for k, leaf in enumerate(leaves)}
         self.constants: list[Value] = []
         self._numbers: dict[object, int] = {}
-        self._sums: dict[int, tuple[Callable[..., Products], Sequence[Operand]]] = {}
+        self._sums: dict[int, tuple[Op, Sequence[Operand]]] = {}
         results: dict[Value | float, Operand] = {leaf: k for k, leaf in enumerate(leaves)}
         order = topological_order(*roots)
         self.nodes = len(order)
@@ -113,7 +113,7 @@ class Tape:
         else:
             index = self._find(native, tuple(args), refers)
         if op.products is not None:
-            self._sums[index] = op.products, args
+            self._sums[index] = op, args
         return index
 
     def _find(self, native: str, operands: tuple[Operand, ...], refers: list[int]) -> int:
@@ -145,40 +145,65 @@ class Tape:
                     uses[x] += 1
         return uses
 
+    def _terms(self, index: int) -> list[tuple[Operand, Operand]]:
+        """The products that it adds up, in this order, from the bias on."""
+        op, args = self._sums[index]
+        assert op.products
+        pairs, bias = op.products(*args)
+        return [(1.0, bias), *pairs] if type(bias) is int or bias else pairs
+
+    def _in_any_order(self, index: int) -> bool:
+        """Whether its terms are those of a row of many operands, which does not say in which order it adds them up."""
+        op, _ = self._sums[index]
+        return isinstance(op.arity, range)
+
     def _merge_products(self, uses: list[int]) -> list[int]:
-        """Write sums of sums of products as one, where the inner ones are of no other use: what is live after it."""
+        """Write a sum of sums and products as one, where those are of no other use. Gives what is live after it.
+
+        Additions keep their order, so that a + (b - c) does not become (a + b) - c, which is another number; but for
+        those within a row of many operands, the order of which is the row's own.
+        """
         inner = {index for index in self._sums if uses[index] == 1}
-        merged: dict[int, Products] = {}
+        merged: dict[int, list[tuple[Operand, Operand]]] = {}
         for index in sorted(self._sums):
             if not uses[index] or inner.isdisjoint(self.refers[index]):
                 continue
-            rule, args = self._sums[index]
-            pairs, bias = rule(*args)
+            any_order = self._in_any_order(index)
             terms: list[tuple[Operand, Operand]] = []
             joined = False
-            for w, x in [*pairs, (1.0, bias)]:
-                one = type(w) is float and w == 1.0
-                if one and type(x) is int and x in inner:
-                    joined = True
-                    uses[x] = 0
-                    rule, args = self._sums[x]
-                    inner_pairs, x = merged.pop(x) if x in merged else rule(*args)
-                    if len(inner_pairs) > len(terms):  # whose list is needed no more: a long chain is not copied
-                        inner_pairs[:0] = terms
-                        terms = inner_pairs
-                    else:
-                        terms += inner_pairs
-                if not (one and type(x) is float and x == 0.0):
-                    terms.append((w, x))
+            for term in self._terms(index):
+                _, x = term
+                if not (_alone(term) and type(x) is int and x in inner):
+                    terms.append(term)
+                    continue
+                inside = merged.get(x) or self._terms(x)
+                if len(inside) > 1 and not self._in_any_order(x):
+                    if len(terms) > 1:
+                        terms.append(term)
+                        continue
+                    terms, inside = inside, terms  # a + s is s + a
+                    any_order = False
+                joined = True
+                uses[x] = 0
+                merged.pop(x, None)
+                terms += inside
             if joined:
-                merged[index] = terms, 0.0
-        for index, (terms, _) in merged.items():
-            first = next((k for k, (w, _) in enumerate(terms) if type(w) is float and w == 1.0), None)
+                if any_order:
+                    terms.sort(key=_alone, reverse=True)
+                merged[index] = terms
+        for index, terms in merged.items():
+            # What the products are added to stands first, or second: x y + b is b + x y.
+            first = next((k for k, term in enumerate(terms[:2]) if _alone(term)), None)
             bias = 0.0 if first is None else terms.pop(first)[1]
             operands = (*chain.from_iterable(terms), bias)
             self.instructions[index] = PRODUCTS, operands
             self.refers[index] = [x for x in operands if type(x) is int]
         return [index for index, count in enumerate(uses) if count]
+
+
+def _alone(term: tuple[Operand, Operand]) -> bool:
+    """Whether the product is its second factor alone."""
+    return type(term[0]) is float and term[0] == 1.0
 
 
 def _operand(x: Any) -> Operand:

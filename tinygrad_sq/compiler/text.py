@@ -83,7 +83,7 @@ def _products(segment: Segment, counter: str, name: Callable[..., str], at: int)
         f"place[{counter}]" if segment.table else name(at + side, (counter, segment.strides[side], segment.terms))
         for side in (0, 1)
     ]
-    product = " · ".join(factor for factor in factors if factor != "1")
+    product = " · ".join(factor for factor in factors if factor != "1") or "1"
     return product if segment.terms == 1 else f"Σ_{{{counter} < {segment.terms}}} {product}"
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import count
 from typing import Any, NamedTuple
 
 from tinygrad_sq.graph import topological_order
@@ -100,6 +101,7 @@ def _lines(root: Value, notation: Notation) -> list[tuple[str, str]]:
             uses.update(arg for arg in node.args if isinstance(arg, Value))
     pieces: dict[Value, Piece] = {}
     parts: list[tuple[str, str]] = []
+    free = part_numbers(order)
     for node in order:
         if not uses[node]:
             continue
@@ -108,9 +110,15 @@ def _lines(root: Value, notation: Notation) -> list[tuple[str, str]]:
             continue
         formula = pieces[node] = notation.operation(node.op, node.args, pieces)
         if node is not root and len(formula) > (_LONGEST_REPEATED if uses[node] > 1 else _LONGEST):
-            parts.append((notation.part(len(parts) + 1), formula))
+            parts.append((notation.part(next(free)), formula))
             pieces[node] = notation.piece(parts[-1][0])
     return [(notation.symbol(root.label) if root.label else "", pieces[root]), *reversed(parts)]
+
+
+def part_numbers(nodes: Iterable[Value]) -> Iterator[int]:
+    """k for each name tk that none of these values has."""
+    labels = {node.label for node in nodes}
+    return (k for k in count(1) if f"t{k}" not in labels)
 
 
 def _number(x: float) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from tinygrad_sq.calculus import graph_partials
 from tinygrad_sq.context import context_with
 from tinygrad_sq.graph import topological_order
-from tinygrad_sq.study.formula import CLOSED, LATEX, TEXT, Notation, Piece
+from tinygrad_sq.study.formula import CLOSED, LATEX, TEXT, Notation, Piece, part_numbers
 from tinygrad_sq.value import Value, record
 
 LONGEST_NAME = 32
@@ -34,6 +34,7 @@ class Names:
         y = root if root.op and not root.label and all(node.label != "y" for node in order) else None
         self._y = y
         self.parts: list[Value] = []
+        free = part_numbers(order)
         self._pieces: dict[Notation, dict[Value, Piece]] = {TEXT: {}, LATEX: {}}
         text, latex = self._pieces.values()
         for node in order:
@@ -49,7 +50,7 @@ class Names:
                 latex[node] = LATEX.operation(node.op, node.args, latex)
             elif node in told:
                 self.parts.append(node)
-                k = len(self.parts)
+                k = next(free)
                 text[node], latex[node] = TEXT.piece(TEXT.part(k)), LATEX.piece(LATEX.part(k))
             else:
                 text[node], latex[node] = TEXT.piece(TEXT.dots), LATEX.piece(LATEX.dots)
