@@ -10,15 +10,16 @@ from array import array
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple, TypeAlias
 
+from tinygrad_sq.checks import checked, count
 from tinygrad_sq.context import no_grad
-from tinygrad_sq.losses import cost, half_squared_error
+from tinygrad_sq.losses import A_LOSS, cost_of, half_squared_error
 from tinygrad_sq.nn import Module
 from tinygrad_sq.op import number
 from tinygrad_sq.optim import Adam, Optimizer
 from tinygrad_sq.value import Value
 
 Loss: TypeAlias = Callable[[Any, Any], Any]
-Samples: TypeAlias = "list[tuple[Any, Any]]"
+Samples: TypeAlias = "list[tuple[int, Any, Any]]"  # s, X[s], Y[s]
 
 
 class History(NamedTuple):
@@ -75,13 +76,20 @@ def fit(
     Ctrl-C ends it early, and leaves the net as it was after the last finished step.
 
     Raises ValueError for samples that are none, of unequal lengths or not finite, and for epochs or a batch_size less
-    than 1; FloatingPointError if a step would leave the finite numbers, with the net as before that step.
+    than 1, and for an optimizer of other parameters than the model's; TypeError for what is of another type than it
+    should be; FloatingPointError if a step would leave the finite numbers, with the net as before that step.
     """
-    optimizer = optimizer or Adam(model.parameters(), lr=0.01)
+    parameters = model.parameters()
+    optimizer = optimizer or Adam(parameters, lr=0.01)
+    checked(optimizer, Optimizer, "an Optimizer, as Adam(model.parameters()) is")
+    if not set(optimizer.parameters) <= set(parameters):
+        raise ValueError("expected an optimizer of the model's parameters, or some of them; this one has others")
+    checked(loss, Callable, "loss to be a function of an output and a target")
+    watched = _samples(*_pair(validation), "validation ") if validation is not None else []
     if compiled:
         from tinygrad_sq.compiler import compile
 
-        program = compile(lambda x, y: loss(model(x), y), params=model.parameters())
+        program = compile(lambda x, y: checked(loss(model(x), y), Value, A_LOSS), params=parameters)
         return program.fit(
             *(_arrays(X, Y) or _columns(_samples(X, Y))),
             optimizer=optimizer,
@@ -91,11 +99,10 @@ def fit(
             weights=model.weights() if lam else (),
             seed=seed,
             shuffle=shuffle,
-            validation=_columns(_samples(*validation, "validation ")) if validation else None,
+            validation=_columns(watched) if watched else None,
             progress=progress,
         )
     samples = _samples(X, Y)
-    watched = _samples(*validation, "validation ") if validation else []
 
     def run(orders: list[array[int]], size: int, done: Callable[[float], object]) -> None:
         for order in orders:
@@ -107,7 +114,7 @@ def fit(
 
     def watch() -> float:
         with no_grad():
-            return _cost(model, watched, loss, lam=0.0).data
+            return cost_of(watched, model, loss, 0.0, "validation X").data
 
     draw = random.Random(seed).random
 
@@ -133,9 +140,8 @@ def run_epochs(
 
     Epochs that take no time are run several at once, for 50 ms or so, after which there is progress and Ctrl-C.
     """
-    size = samples if batch_size is None else batch_size
-    if epochs < 1 or size < 1:
-        raise ValueError(f"expected epochs and batch_size of 1 or more, got {epochs} and {size}")
+    epochs = count(epochs, "epochs")
+    size = samples if batch_size is None else count(batch_size, "batch_size")
     order = array("q", range(samples))  # which compiled code reads as it is
     show = progress and sys.stderr.isatty()
     history = History([], [], interrupted=False)
@@ -168,17 +174,13 @@ def left_the_finite_numbers(J: float) -> FloatingPointError:
 
 
 def _columns(samples: Samples) -> tuple[list[Any], list[Any]]:
-    return [x for x, _ in samples], [y for _, y in samples]
-
-
-def _cost(model: Module, samples: Samples, loss: Loss, lam: float) -> Value:
-    return cost(model, *_columns(samples), loss, lam)
+    return [x for _, x, _ in samples], [y for _, _, y in samples]
 
 
 def _step(optimizer: Optimizer, model: Module, samples: Samples, loss: Loss, lam: float) -> float:
     """J, before a step that is taken in whole, or not at all if anything stops it."""
     optimizer.zero_grad()
-    J = _cost(model, samples, loss, lam)
+    J = cost_of(samples, model, loss, lam)
     J.backward()
     parameters = model.parameters()
     before = [p.data for p in parameters]
@@ -193,11 +195,17 @@ def _step(optimizer: Optimizer, model: Module, samples: Samples, loss: Loss, lam
     return J.data
 
 
+def _pair(validation: tuple[Collection[Any], Collection[Any]]) -> tuple[Collection[Any], Collection[Any]]:
+    if not isinstance(validation, (tuple, list)) or len(validation) != 2:
+        raise TypeError(f"expected validation to be a pair (X, Y), got {type(validation).__name__} {validation!r:.60}")
+    return validation
+
+
 def _samples(X: Collection[Any], Y: Collection[Any], which: str = "") -> Samples:
-    """The pairs (x, y), checked."""
+    """The samples, checked."""
     if len(X) != len(Y) or len(X) == 0:
         raise ValueError(f"expected one target for each of the {which}samples, got {len(Y)} for {len(X)} samples")
-    return list(zip(_rows(X, f"{which}X"), _rows(Y, f"{which}Y")))
+    return list(zip(range(len(X)), _rows(X, f"{which}X"), _rows(Y, f"{which}Y")))
 
 
 def _arrays(*columns: Collection[Any]) -> list[Any] | None:
