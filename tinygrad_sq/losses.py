@@ -39,7 +39,7 @@ def cross_entropy(logits: Sequence[Any], index: float) -> Any:
         right = [equal(index, j) for j in range(len(z))]
         z_k = dot(right, z, log(total(right)))
         return logsumexp([where(is_k, 0.0, z_j - z_k) for is_k, z_j in zip(right, z)])
-    k = _float(index)  # as which a class comes out of an array or a table
+    k = number(index)  # as which a class comes out of an array or a table
     if k not in range(len(z)):
         raise ValueError(f"expected a class from 0 to {len(z) - 1}, one for each logit, got {k:g}")
     return logsumexp([0.0 if j == k else z_j - z[int(k)] for j, z_j in enumerate(z)])
@@ -77,7 +77,8 @@ def cost(
 ) -> Value:
     """(1/m) Σ_s loss(model(x^s), y^s) + (λ/2) Σ W², over m samples and over the model's weights, not its biases (E3).
 
-    Raises ValueError for no samples, for X and Y of different lengths, and for a lam that is negative or not finite.
+    Raises ValueError for no samples, for X and Y of different lengths, and for a lam that is negative or not finite;
+    TypeError for a loss that gives no Value.
     """
     m = len(X)
     if m != len(Y):
@@ -97,14 +98,15 @@ def cost_of(
     """`cost` of samples (s, x, y) of which x is X[s]: an error gets a note that says in which of them it was."""
     if not 0.0 <= lam < math.inf:
         raise ValueError(f"expected a lam of 0 or more, got {lam!r}")
-    losses = []
+    losses: list[Value] = []
     for s, x, y in samples:
         try:
             losses.append(loss(model(x), y))
         except Exception as error:
             error.add_note(f"in the sample {name}[{s}], whose target is {y!r:.60}")
             raise
-    J: Value = checked(total(losses) / len(samples), Value, A_LOSS)
+    J = total(losses) / len(samples)
+    checked(J, Value, A_LOSS)
     if lam:
         W = model.weights()
         J = J + 0.5 * lam * dot(W, W)
