@@ -3,15 +3,18 @@
 The speed of an enzyme reaction against the concentration of what it converts (cells treated with puromycin), and the
 law of Michaelis and Menten, v = V c / (K + c). Data: M. A. Treloar, "Effects of Puromycin on Galactosyltransferase in
 Golgi Membranes", M.Sc. thesis, University of Toronto, 1974; printed in D. M. Bates and D. G. Watts, "Nonlinear
-Regression Analysis and Its Applications", Wiley, 1988, appendix A1.3.
+Regression Analysis and Its Applications", Wiley, 1988, appendix A1.3. To run it: pip install '.[plot]' scipy
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-from scipy.optimize import minimize
+try:
+    from matplotlib.figure import Figure
+    from scipy.optimize import minimize
+except ModuleNotFoundError as error:
+    raise SystemExit(f"{error}; this demo needs: pip install '.[plot]' scipy") from None
 
 from tinygrad_sq import grad, hessian, square, total, value_and_grad
 
@@ -40,10 +43,7 @@ def main() -> None:
     sigma2 = fit.fun / (len(SPEED) - 2)
     error_V, error_K = ((2.0 * sigma2 * h / (h_VV * h_KK - h_VK**2)) ** 0.5 for h in (h_KK, h_VV))
     print(f"V = {V:.1f} ± {error_V:.1f}   K = {K:.4f} ± {error_K:.4f} ppm   σ = {sigma2**0.5:.2f}")
-    draw(V, K)
 
-
-def draw(V: float, K: float) -> None:
     axes = (figure := Figure(layout="constrained")).subplots()
     grid = [0.01 * k for k in range(121)]
     axes.plot(grid, [speed(c, V, K) for c in grid], label=f"v = {V:.1f} c / ({K:.4f} + c)")

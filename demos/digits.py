@@ -1,22 +1,23 @@
 """Handwritten digits, read by a net of scalars in half a second: compiled, its 2,250 steps are native code.
 
 Softmax and cross entropy, written for one image. The picture shows the test images that the trained net gets wrong.
+To run it, in the project's folder: pip install '.[compile,plot]' scikit-learn
 """
 
 import time
 from pathlib import Path
 
-import matplotlib
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
+try:
+    from matplotlib.figure import Figure
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+except ModuleNotFoundError as error:
+    raise SystemExit(f"{error}; this demo needs: pip install '.[compile,plot]' scikit-learn") from None
 
 from tinygrad_sq import Adam, Value, dot, logsumexp
 from tinygrad_sq.compiler import compile
 from tinygrad_sq.nn import MLP
 from tinygrad_sq.train import fit
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
 
 OUT = Path("out")
 
@@ -43,14 +44,13 @@ def main() -> None:
     wrong = [s for s, (k, digit) in enumerate(zip(read, right)) if k != digit]
     print(f"accuracy {1.0 - len(wrong) / len(read):.1%}: {len(wrong)} of {len(read)} test images misread")
 
-    figure, axes = plt.subplots(-(-len(wrong) // 6), 6, figsize=(6.0, 1.3 * -(-len(wrong) // 6)), squeeze=False)
-    for ax in axes.flat:
-        ax.axis("off")
+    rows = -(-len(wrong) // 6)
+    figure = Figure((6.0, 1.3 * rows), layout="constrained")
+    axes = figure.subplots(rows, 6, squeeze=False, subplot_kw={"frame_on": False, "xticks": [], "yticks": []})
     for ax, s in zip(axes.flat, wrong):
         ax.imshow(X_test[s].reshape(8, 8), cmap="gray_r")
         ax.set_title(f"{right[s]}, read as {read[s]}", fontsize=7)
     OUT.mkdir(exist_ok=True)
-    figure.tight_layout()
     figure.savefig(OUT / "digits.svg")
     print(f"wrote {OUT / 'digits.svg'}: the images misread")
 

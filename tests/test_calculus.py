@@ -375,7 +375,7 @@ def test_argnums() -> None:
     assert hessian(f, argnums=(0, 1))(2.0, 3.0, 2) == ((6.0, 4.0), (4.0, 0.0))
     assert value_and_grad(f, (0,))(2.0, 3.0, 2) == (12.0, (12.0,))
     for wrong in (3, -4, (0, 3)):
-        with pytest.raises(ValueError, match="a call with 3 arguments; the first is 0"):
+        with pytest.raises(ValueError, match=r"argnums counts from 0: a call with 3 arguments has no argument (3|-4)"):
             grad(f, argnums=wrong)(2.0, 3.0, 2)
     for twice in ((0, 0), (1, -2)):
         with pytest.raises(ValueError, match=f"names an argument twice: {re.escape(str(twice))}"):
@@ -462,9 +462,11 @@ def test_refusals() -> None:
     """What is no scalar result, no Value, or not of the right structure is refused, and the message says what."""
     with pytest.raises(TypeError, match="one scalar result, got a list; see jacobian"):
         grad(lambda x: [x])(1.0)
-    with pytest.raises(TypeError, match=r"gradient takes Values, got float 1\.0"):
+    with pytest.raises(TypeError, match=r"expected a list of Values .*, got float 1\.0 at \[0\]"):
         gradient(Value(1.0), [1.0])  # type: ignore[list-item]
-    with pytest.raises(TypeError, match="gradient takes Values, got str 'y'"):
+    with pytest.raises(TypeError, match="expected a list of Values to differentiate by, got Value Value"):
+        gradient(Value(1.0), Value(1.0))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="expected a Value to differentiate, got str 'y'"):
         gradient("y", [])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="v: expected a list of 2, got a list of 1"):
         jvp(lambda x: x[0], [1.0, 2.0], [1.0])

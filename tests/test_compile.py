@@ -740,6 +740,10 @@ def test_a_constant_that_changed() -> None:
     assert program([1.0, 3.0]) == 8.0
 
 
+def nested(depth: int) -> Any:
+    return [nested(depth - 1)] if depth else 1.0
+
+
 @pytest.mark.parametrize(
     ("args", "error", "message"),
     [
@@ -747,12 +751,15 @@ def test_a_constant_that_changed() -> None:
         (([],), ValueError, r"one number of samples \(at least 1\), got \[0\]"),
         ((np.zeros((0, 2)),), ValueError, r"got \[0\]"),
         (([1.0, 2.0], [1.0]), ValueError, r"got \[2, 1\]"),
-        (("text",), TypeError, "argument 1 is not an array of numbers: .*'text'"),
-        (([1.0], [None]), TypeError, "argument 2 is not an array of numbers: .*None"),
-        (([[1.0], [2.0, 3.0]],), TypeError, "argument 1 is not an array of numbers"),
-        ((np.array([1j]),), TypeError, "argument 1 is not an array of numbers: .*1j"),
-        ((np.array(["2020"], "datetime64[Y]"),), TypeError, "argument 1 is not an array of numbers: .*2020"),
-        (({},), TypeError, "argument 1 is not an array of numbers"),
+        (("text",), TypeError, "argument 1 of 1 is not an array of numbers: .* got str 'text'$"),
+        (([1.0], [None]), TypeError, r"argument 2 of 2 is not an array of numbers: .* got NoneType None at \[0\]$"),
+        (([[1.0, "a"]], [1.0]), TypeError, r"argument 1 of 2 is not an array of numbers: .* got str 'a' at \[0, 1\]$"),
+        (([[1.0], [2.0, 3.0]],), TypeError, r"argument 1 of 1 is .*: \[1\]: expected a list of 1, got a list of 2$"),
+        (([[[1.0], 2.0]] * 2,), TypeError, r"argument 1 of 1 is .*: \[1\]: expected a list of 1, got a float$"),
+        ((nested(100),), TypeError, "argument 1 of 1 is not an array of numbers: .*dimension"),
+        ((np.array([1j]),), TypeError, "argument 1 of 1 is not an array of numbers: .*1j"),
+        ((np.array(["2020"], "datetime64[Y]"),), TypeError, "argument 1 of 1 is not an array of numbers: .*2020"),
+        (({},), TypeError, "argument 1 of 1 is not an array of numbers"),
         (([10**400],), OverflowError, "too large for a float"),
     ],
 )
@@ -771,9 +778,9 @@ def test_what_cannot_be_compiled() -> None:
         compile(3)  # type: ignore[call-overload]
     with pytest.raises(ValueError, match="expected dtype 'float64' or 'float32', got 'float16'"):
         compile(abs, dtype="float16")
-    with pytest.raises(ValueError, match="expected at least 1 thread, got 0"):
+    with pytest.raises(ValueError, match="expected threads to be 1 or more, got 0"):
         compile(abs, threads=0)
-    with pytest.raises(TypeError, match=r"params are Values, got float 2\.0"):
+    with pytest.raises(TypeError, match=r"expected params to be Values, got float 2\.0 at \[1\]"):
         compile(abs, params=[Value(1.0), 2.0])
     with pytest.raises(TypeError, match=r"expected a real number.*got str 'text'"):
         compile(lambda x: "text")([1.0])

@@ -106,6 +106,8 @@ def test_what_fit_refuses() -> None:
     program = compile(lambda x: w * w * x, params=[w])
     with pytest.raises(ValueError, match="expected an optimizer of the program's params, in the same order"):
         program.fit([1.0], optimizer=SGD([Value(1.0)], 0.1))
+    with pytest.raises(TypeError, match=r"expected an Optimizer, as Adam\(params\) is, got str 'adam'"):
+        program.fit([1.0], optimizer="adam")  # type: ignore[arg-type]
     for lam, weights in ((0.1, ()), (-1.0, (w,)), (float("nan"), (w,)), (float("inf"), (w,))):
         with pytest.raises(ValueError, match="expected a lam of 0 or more, with the weights that it is on"):
             program.fit([1.0], optimizer=SGD([w], 0.1), lam=lam, weights=weights)
@@ -233,7 +235,7 @@ def test_anomalies_in_compiled_code() -> None:
     assert np.isnan(program([-1.0, 1.0]))
     with detect_anomaly():
         assert np.isfinite(program.value_and_grad([1.0, 2.0])[0])
-        with pytest.raises(FloatingPointError, match=r"argument 1 is nan at \[1\]: expected finite numbers"):
+        with pytest.raises(FloatingPointError, match=r"argument 1 of 1 is nan at \[1\]: expected finite numbers"):
             program([1.0, float("nan")])
         with pytest.raises(FloatingPointError, match=r"log of \(mul = -1.0\) is nan, at .*test_compile_fit.py"):
             program([1.0, -1.0])

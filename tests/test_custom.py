@@ -90,6 +90,42 @@ def test_unchecked() -> None:
     assert straight(2.4) == 2.0
 
 
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"name": 3}, TypeError, "expected a name to be a str, got int 3"),
+        ({"name": "c5 a"}, ValueError, "expected a name that a function can have, got 'c5 a'"),
+        ({"name": "lambda"}, ValueError, "expected a name that a function can have, got 'lambda'"),
+        ({"forward": 3.0}, TypeError, "expected forward to be a function, got float 3.0"),
+        ({"partials": [cube_partial]}, TypeError, "expected partials to be a tuple of functions, or .*, got list"),
+        ({"partials": cube_partial}, TypeError, "expected partials to be a tuple of functions, or .*; it gave Value"),
+        ({"partials": lambda y, x: (3.0 * x * x, 1.0)}, TypeError, r"expected partials .* one for each .*; it gave \("),
+        ({"domain": (0.5, 9)}, ValueError, r"expected the domain of 'cube' to be one interval .*, got \(0.5, 9\)"),
+        ({"domain": ((0.5, 9, 10),)}, ValueError, "expected the domain of 'cube' to be one interval"),
+        ({"domain": ((9, 0.5),)}, ValueError, "expected the domain of 'cube' to be one interval"),
+        ({"domain": (REALS, REALS)}, ValueError, "expected the domain of 'cube' to be one interval"),
+        ({"latex": "{3}"}, ValueError, "expected the latex of 'cube' to be a template, in which .0. is the first"),
+        ({"text": "{x}**3"}, ValueError, "expected the text of 'cube' to be a template, .*: 'x'"),
+        ({"text": "{0"}, ValueError, "expected the text of 'cube' to be a template, .*: expected '}'"),
+    ],
+)
+def test_what_is_not_of_the_right_form(change: dict[str, Any], error: type[Exception], message: str) -> None:
+    """It is refused when the row is made, not when it is used, and the table stays as it was."""
+    before = dict(rows)
+    columns: dict[str, Any] = {"name": "cube", "forward": cube_forward, "partials": (cube_partial,)} | change
+    with pytest.raises(error, match=f"^{message}"):
+        custom_op(**columns)
+    assert rows == before
+
+
+def test_an_error_at_a_point_says_which() -> None:
+    """A function that is not real everywhere needs a domain, and the note shows the one that it has."""
+    log_partials = (lambda y, x: 1.0 / x,)
+    with pytest.raises(ValueError, match=r"\nin the check of 'ln' at \[-2\.2.*\], .* its domain=\(\(-inf, inf\),\)$"):
+        custom_op("ln", math.log, log_partials)
+    custom_op("ln", math.log, log_partials, domain=(POSITIVE,))
+
+
 def test_a_name_that_is_taken() -> None:
     """The table keeps the row that it has."""
     tanh = table.tanh
@@ -171,3 +207,16 @@ def test_points_on_a_kink_are_left_out() -> None:
     bend = custom_op("bend", lambda x: max(x, 1.26), (lambda y, x: where(table.less(1.26, x), 1.0, 0.0),), kink=kink)
     assert any(abs(x - 1.26) < 0.05 for x in seen)
     assert (grad(bend)(1.0), grad(bend)(2.0)) == (0.0, 1.0)
+
+
+def test_partials_written_with_powers_of_floats_follow_ieee() -> None:
+    """Python's floats raise where a power overflows, and turn complex where it has no real value."""
+    big = custom_op("big", lambda x: x * x * x, (lambda y, x: 3.0 * x**2,))
+    v = Value(1e160)
+    big(v).backward()
+    assert v.grad == inf
+    root = custom_op("root", table.sqrt.forward, (lambda y, x: 0.5 * x**-0.5,), domain=(POSITIVE,))
+    v = Value(-1.0)
+    root(v).backward()
+    assert math.isnan(v.grad)
+    assert math.isnan(gradient(root(v), [v])[0].data)

@@ -3,6 +3,7 @@
 import math
 import re
 import runpy
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -118,6 +119,16 @@ def test_curve_fit(run: Run, tmp_path: Path) -> None:
     out = run("curve_fit")
     assert "V = 212.7 ± 7.2   K = 0.0641 ± 0.0087 ppm   σ = 10.93" in out
     assert "<svg" in (tmp_path / "out" / "curve_fit.svg").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("name", "missing"), [("curve_fit", "scipy.optimize"), ("digits", "sklearn.datasets")])
+def test_what_is_not_installed_is_said(name: str, missing: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line that names it and says how to install it, as the docstring does too."""
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(SystemExit, match=rf"^[^\n]*{missing}[^\n]*; this demo needs: pip install [^\n]*$") as ended:
+        run(name)
+    _, _, command = str(ended.value).partition("needs: ")
+    assert command in DEMOS[name].read_text(encoding="utf-8").split('"""')[1]
 
 
 def test_digits(run: Run, tmp_path: Path) -> None:

@@ -306,3 +306,9 @@ def test_a_hundred_thousand_nodes_deep() -> None:
         v = v + x
     assert len(str(v)) < 100_000 * 10
     assert len(to_latex(v)) < 100_000 * 20
+
+
+def test_only_a_value_has_a_formula() -> None:
+    """A number, which functions of numbers give, is refused by name."""
+    with pytest.raises(TypeError, match="expected a Value to write as a formula, got int 3"):
+        to_latex(3)  # type: ignore[arg-type]

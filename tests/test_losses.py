@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import mpmath as mp
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,14 +109,20 @@ def test_cross_entropy_at_the_ends() -> None:
         (Value(1.0), 0, "expected two logits or more, got 1"),
         ([1.0, 2.0], 2, "expected a class from 0 to 1, one for each logit, got 2"),
         ([1.0, 2.0], -1, "expected a class from 0 to 1, one for each logit, got -1"),
+        ([1.0, 2.0], 0.5, "expected a class from 0 to 1, one for each logit, got 0.5"),
+        ([1.0, 2.0], math.nan, "expected a class from 0 to 1, one for each logit, got nan"),
     ],
 )
-def test_cross_entropy_wants_the_index_of_a_logit(z: Any, k: int, message: str) -> None:
+def test_cross_entropy_wants_the_index_of_a_logit(z: Any, k: float, message: str) -> None:
     """A class that has no logit is an error, and not another class counted from the end."""
     with pytest.raises(ValueError, match=message):
         cross_entropy(z, k)
-    with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
-        cross_entropy([1.0, 2.0], 0.5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("two", [2.0, np.float64(2.0), np.int64(2), np.array(2.0), Fraction(2)])
+def test_a_class_may_come_as_a_float(two: Any) -> None:
+    """As it does from an array or a table."""
+    assert cross_entropy([0.5, 3.0, 1.0], two) == cross_entropy([0.5, 3.0, 1.0], 2)
 
 
 def test_cross_entropy_of_any_class_in_compiled_code() -> None:

@@ -270,12 +270,13 @@ def test_initialisation_fills_its_interval(init: str, radius: float) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Neuron(0), "a neuron has at least 1 input, got 0"),
-        (lambda: Layer(2, 0), "a layer has at least 1 input and 1 unit, got 2 and 0"),
-        (lambda: Layer(0, 2), "a layer has at least 1 input and 1 unit, got 0 and 2"),
+        (lambda: Neuron(0), "expected the number of inputs to be 1 or more, got 0"),
+        (lambda: Layer(2, 0), "expected the number of units to be 1 or more, got 0"),
+        (lambda: Layer(0, 2), "expected the number of inputs to be 1 or more, got 0"),
         (lambda: MLP(2, []), "an MLP has at least one layer, got no sizes"),
-        (lambda: MLP(2, [3, -1]), "a layer has at least 1 input and 1 unit, got 3 and -1"),
+        (lambda: MLP(2, [3, -1]), "expected the number of units to be 1 or more, got -1"),
         (lambda: MLP(2, [3], init="xavier"), "init is one of 'uniform', 'glorot', 'he', got 'xavier'"),
+        (lambda: MLP(2, [1], activation="rellu"), "the table has no primitive 'rellu'; did you mean .*relu"),
         (lambda: MLP(2, [3, 1], activation="rellu"), "the table has no primitive 'rellu'; did you mean .*relu"),
         (lambda: MLP(2, [3, 1], activation="atan2"), "an activation is a function of one number.*; atan2 is not"),
         (lambda: MLP(2, [3, 1], output_activation="dot"), "an activation is a function of one number.*; dot is not"),
@@ -285,6 +286,31 @@ def test_a_net_that_cannot_be_is_refused(make: Any, message: str) -> None:
     """An error says what was expected and what was given."""
     with pytest.raises(ValueError, match=message):
         make()
+
+
+untyped: Any = MLP
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: untyped(2, 3), "expected sizes to be a list, with the number of units of each layer, got int 3"),
+        (lambda: untyped("2", [3, 1]), "expected the number of inputs to be a whole number, got str '2'"),
+        (lambda: untyped(2, [3.0, 1]), "expected the number of units to be a whole number, got float 3.0"),
+        (lambda: untyped(2, [3, 1], None), "expected an activation to be a row .*, or its name, got NoneType None"),
+        (lambda: untyped(2, [3, 1], lambda z: z), "expected an activation to be a row .*, or its name, got function"),
+        (lambda: untyped(2, [3, 1], ["tanh"]), "expected an activation to be a row .*, or its name, got list .'tanh'"),
+    ],
+)
+def test_what_is_of_another_type_is_refused(make: Any, message: str) -> None:
+    """Not by Python, in the middle of the work, but by name."""
+    with pytest.raises(TypeError, match=f"^{message}"):
+        make()
+
+
+def test_sizes_may_be_numpy_integers() -> None:
+    """What counts as an index in Python counts here."""
+    assert repr(untyped(np.int64(2), [np.int64(3)])) == "MLP([Layer(2, 3, 'identity')])"
 
 
 @pytest.mark.parametrize("model", [Neuron(2), Layer(2, 3), MLP(2, [3, 1])])

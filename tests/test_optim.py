@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import small
 
-from tinygrad_sq import SGD, Adam, AdamW, Parameter
+from tinygrad_sq import MLP, SGD, Adam, AdamW, Parameter, Value
 from tinygrad_sq.optim import Optimizer
 
 starts = st.lists(small, min_size=1, max_size=3)
@@ -170,6 +170,13 @@ def test_an_optimizer_of_ones_own_is_its_settings_and_its_rule() -> None:
         alone.settings()
     with pytest.raises(NotImplementedError):
         alone.rule((), 1.0, 1.0)
+
+
+def test_parameters_are_values() -> None:
+    """A model in place of its parameters, one Value in place of a list, and a number in the list are refused."""
+    for wrong, got in ((MLP(1, [1]), "MLP"), (Value(1.0), "Value"), ([Value(1.0), 2.0], r"float 2\.0 at \[1\]")):
+        with pytest.raises(TypeError, match=rf"expected a list of Values, as model.parameters\(\) is, got {got}"):
+            SGD(wrong, lr=0.1)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

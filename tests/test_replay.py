@@ -106,6 +106,10 @@ def test_an_input_that_the_graph_does_not_have() -> None:
     y.label = "y"
     with pytest.raises(KeyError, match="y does not depend on"):
         replay(y, {stranger: 1.0})
+    with pytest.raises(TypeError, match=r"expected inputs to be a dict of .* Values, .*, got str 'x'"):
+        replay(y, {"x": 1.0})  # type: ignore[dict-item]
+    with pytest.raises(TypeError, match=r"expected a Value to evaluate again, got float 4\.0"):
+        replay(4.0)  # type: ignore[arg-type]
 
 
 def test_deep_graphs() -> None:

@@ -3,6 +3,7 @@
 import io
 import math
 import random
+import re
 import sys
 from typing import Any
 
@@ -298,9 +299,9 @@ def test_divergence_is_an_error_that_leaves_a_finite_net(lr: float) -> None:
         ([[1.0, 2.0]] * 2, [[1.0], [-math.inf]], ValueError, r"Y\[1\]: expected finite numbers, got \[-inf\]"),
         ([[1.0, "2"]], [1.0], TypeError, r"X\[0\]: expected a real number .*, got str '2'"),
         ([[1.0, 2.0]], [None], TypeError, r"Y\[0\]: expected a real number .*, got NoneType None"),
-        ([[1.0, 2.0, 3.0]], [1.0], ValueError, "expected 2 inputs, got 3"),
-        ([1.0], [1.0], TypeError, r"expected a list of 2 inputs, got float 1\.0"),
-        ([[1.0, 2.0]], [[1.0, 2.0]], ValueError, "expected 1 target, one for each output, got 2"),
+        ([[1.0, 2.0, 3.0]], [1.0], ValueError, r"expected 2 inputs, got 3\nin the sample X\[0\], whose target is 1\.0"),
+        ([1.0], [1.0], TypeError, r"expected a list of 2 inputs, got float 1\.0\nin the sample X\[0\]"),
+        ([[1.0, 2.0]], [[1.0, 2.0]], ValueError, r"expected 1 target, one for each output, got 2\nin .* X\[0\]"),
     ],
 )
 def test_data_that_do_not_fit(inputs: Any, targets: Any, error: type[Exception], message: str) -> None:
@@ -318,12 +319,64 @@ def test_validation_data_that_do_not_fit() -> None:
         fit(net(), X, Y, validation=(X[:2], Y[:1]))
     with pytest.raises(ValueError, match=r"validation X\[1\]: expected finite numbers"):
         fit(net(), X, Y, validation=([[1.0, 2.0], [math.nan, 1.0]], Y[:2]))
+    with pytest.raises(ValueError, match=r"expected 2 inputs, got 1\nin the sample validation X\[0\]"):
+        fit(net(), X, Y, validation=([[1.0]], [1.0]))
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("validation", [X, X[:1], np.array(X), ()])
+def test_validation_is_a_pair(validation: Any, compiled: bool) -> None:
+    """Samples without targets are refused, however many they are."""
+    with pytest.raises(TypeError, match=r"^expected validation to be a pair \(X, Y\), got (list|ndarray|tuple) "):
+        fit(net(), X, Y, validation=validation, compiled=compiled)
+
+
+@pytest.mark.parametrize("batch_size", [None, 2])
+def test_an_error_says_in_which_sample(batch_size: int | None) -> None:
+    """By its place in X, wherever it comes in the order of the batches."""
+    with pytest.raises(ValueError, match=r"from 0 to 1, .* got 2\nin the sample X\[3\], whose target is 2$"):
+        fit(MLP(2, [2]), X, [0, 1, 0, 2, 1], loss=cross_entropy, batch_size=batch_size)
+    with pytest.raises(ValueError, match=r"from 0 to 1, .* got 2\nin the sample validation X\[1\], whose target is 2$"):
+        fit(MLP(2, [2]), X[:2], [0, 1], loss=cross_entropy, batch_size=batch_size, validation=(X[2:], [0, 2, 1]))
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"optimizer": "adam"}, "expected an Optimizer, as Adam(model.parameters()) is, got str 'adam'"),
+        ({"optimizer": Adam}, "expected an Optimizer, as Adam(model.parameters()) is, got type <class"),
+        ({"loss": "mse"}, "expected loss to be a function of an output and a target, got str 'mse'"),
+        (
+            {"loss": lambda h, y: 3.0},
+            "expected a loss that gives a Value, a function of the model's output, got float",
+        ),
+        ({"epochs": 2.5}, "expected epochs to be a whole number, got float 2.5"),
+        ({"batch_size": 2.0}, "expected batch_size to be a whole number, got float 2.0"),
+    ],
+)
+def test_options_of_another_type(options: dict[str, Any], message: str, compiled: bool) -> None:
+    """They are refused by name, compiled or not."""
+    with pytest.raises(TypeError, match=f"^{re.escape(message)}"):
+        fit(net(), X, Y, compiled=compiled, **options)
+
+
+def test_the_optimizer_is_that_of_the_model() -> None:
+    """Another net's would change that one, and leave this one as it is. One of some of its parameters trains those."""
+    model, other = net(), net(1)
+    with pytest.raises(ValueError, match=r"expected an optimizer of the model's parameters, or some of them"):
+        fit(model, X, Y, optimizer=Adam(other.parameters()))
+    before = data(model)
+    last = model.layers[-1].parameters()
+    fit(model, X, Y, optimizer=Adam(last), epochs=1)
+    changed = [now != then for now, then in zip(data(model), before)]
+    assert changed == [p in last for p in model.parameters()]
 
 
 @pytest.mark.parametrize("options", [{"epochs": 0}, {"epochs": -1}, {"batch_size": 0}, {"batch_size": -2}])
 def test_counts_start_at_one(options: dict[str, int]) -> None:
     """No epochs, or batches of nothing, are an error."""
-    with pytest.raises(ValueError, match=r"expected epochs and batch_size of 1 or more, got -?[0-9]+ and -?[0-9]+"):
+    with pytest.raises(ValueError, match=r"expected (epochs|batch_size) to be 1 or more, got (0|-1|-2)"):
         fit(net(), X, Y, epochs=options.pop("epochs", 1), batch_size=options.pop("batch_size", None))
     with pytest.raises(ValueError, match="expected a lam of 0 or more"):
         fit(net(), X, Y, lam=-1.0)

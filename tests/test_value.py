@@ -77,6 +77,13 @@ def test_a_value_of_a_value() -> None:
         Value(Value(1.0))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("label", [3, None, b"x"])
+def test_a_label_is_a_str(label: Any) -> None:
+    """Anything else is refused here, and not when a formula is written."""
+    with pytest.raises(TypeError, match=r"expected a label to be a str, got \w+ "):
+        Value(1.0, label)
+
+
 def test_an_integer_too_large() -> None:
     """OverflowError says so, in the constructor and as an operand."""
     for make in (Value, Value(1.0).__add__):

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from tinygrad_sq import table
 from tinygrad_sq.anomaly import check_tangents
+from tinygrad_sq.checks import checked, listed
 from tinygrad_sq.context import context, context_with
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.op import Op, number
@@ -32,11 +33,8 @@ def gradient(y: Value, xs: Iterable[Value], upstream: Value | float = 1.0) -> li
 
     Raises TypeError for what is not a Value, ValueError if data was changed after the forward pass (see `replay`).
     """
-    xs = list(xs)
-    for v in (y, *xs):
-        if not isinstance(v, Value):
-            raise TypeError(f"gradient takes Values, got {type(v).__name__} {v!r:.60}")
-    adjoint = dict.fromkeys(topological_order(y), _EMPTY)
+    xs = listed(xs, Value, "a list of Values to differentiate by")
+    adjoint = dict.fromkeys(topological_order(checked(y, Value, "a Value to differentiate")), _EMPTY)
     adjoint[y] = _Sum((upstream, 1.0, None))
     chain_rule(adjoint, _EMPTY, graph_partials)
     sums = [adjoint.get(x, _EMPTY) for x in xs]
@@ -198,7 +196,7 @@ class _Point:
         chosen = (argnums,) if isinstance(argnums, int) else argnums
         for i in chosen:
             if not -len(args) <= i < len(args):
-                raise ValueError(f"argnums names argument {i} of a call with {len(args)} arguments; the first is 0")
+                raise ValueError(f"argnums counts from 0: a call with {len(args)} arguments has no argument {i}")
         if len({i % len(args) for i in chosen}) < len(chosen):
             raise ValueError(f"argnums names an argument twice: {argnums}")
         selected = args[argnums] if isinstance(argnums, int) else tuple([args[i] for i in argnums])

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from keyword import iskeyword
 from typing import Any
 
+from tinygrad_sq.checks import checked
 from tinygrad_sq.gradcheck import gradcheck
 from tinygrad_sq.op import Interval, Op, Partial
+from tinygrad_sq.study.formula import LATEX, TEXT
 from tinygrad_sq.table import rows
-from tinygrad_sq.value import record
+from tinygrad_sq.value import Value, record
 
 
 def custom_op(
@@ -28,25 +31,81 @@ def custom_op(
     (symbol, text, latex, arity, domain, kink, ...); arity defaults to the number of partials.
 
     Unless check is False, `gradcheck` holds the partials, and the partials of the partials, against differences at
-    points of the domain; if they differ the row is not added, and ValueError shows the table of differences.
+    points of the domain; if they differ the row is not added, and ValueError shows the table of differences. An error
+    of forward or of a partial at such a point gets a note that says which point it was.
+
+    Raises TypeError and ValueError for a name, a domain, formulas and partials that are not of the right form.
     """
+    if not checked(name, str, "a name to be a str").isidentifier() or iskeyword(name):
+        raise ValueError(f"expected a name that a function can have, got {name!r}")
+    checked(forward, Callable, "forward to be a function")
     if isinstance(partials, tuple):
         columns.setdefault("arity", len(partials))
+        partials = tuple([_real(d) if callable(d) else d for d in partials])
+    else:
+        checked(partials, Callable, "partials to be a tuple of functions, or a function that gives a tuple")
     op = Op(name, forward, partials, doc, **columns)
     try:
+        _check_columns(op)
         if check:
             for point in _points(op):
-                if not (report := gradcheck(lambda *xs: record(op, xs), point)):
-                    raise ValueError(f"the partials of {name!r} are not its derivatives:\n{report}")
+                _check_derivatives(op, point)
     except BaseException:
         del rows[name]
         raise
     return op
 
 
+def _real(partial: Callable[..., Any]) -> Callable[..., Any]:
+    """The partial, with IEEE 754's NaN where Python makes a complex number of a power: (-1.0)**0.5."""
+
+    def real(*xs: Any) -> Any:
+        d = partial(*xs)
+        return math.nan if isinstance(d, complex) else d
+
+    return real
+
+
+def _check_columns(op: Op) -> None:
+    n = _some_operands(op)
+    try:
+        fits = len(op.domain) in (1, n) and all(low < high for low, high in op.domain)
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
+        expected = "one interval for all operands or one for each, as ((0.0, inf),) is"
+        raise ValueError(f"expected the domain of {op.name!r} to be {expected}, got {op.domain!r}")
+    for column, notation in (("text", TEXT), ("latex", LATEX)):
+        try:
+            notation.operation(op, [1.0] * n, {})
+        except (IndexError, KeyError, ValueError) as error:
+            expected = "a template, in which {0} is the first operand, or a function of the operands' formulas"
+            raise ValueError(f"expected the {column} of {op.name!r} to be {expected}: {error}") from None
+
+
+def _check_derivatives(op: Op, point: list[float]) -> None:
+    try:
+        if callable(op.partials):
+            partials = op.partials(Value(op.forward(*point)), *map(Value, point))
+            if not isinstance(partials, (tuple, list)) or len(partials) != len(point):
+                expected = "a tuple of functions, or a function that gives a tuple, of one for each operand"
+                raise TypeError(f"expected partials to be {expected}; it gave {partials!r:.60}")
+        report = gradcheck(lambda *xs: record(op, xs), point)
+    except Exception as error:
+        error.add_note(f"in the check of {op.name!r} at {point}, a point of its domain={op.domain}")
+        raise
+    if not report:
+        raise ValueError(f"the partials of {op.name!r} are not its derivatives:\n{report}")
+
+
+def _some_operands(op: Op) -> int:
+    """A number of operands that it takes."""
+    return op.arity if isinstance(op.arity, int) else op.arity[:3][-1]
+
+
 def _points(op: Op) -> Iterator[list[float]]:
     """Points of the domain at some distance from the nearest kink."""
-    n = op.arity if isinstance(op.arity, int) else op.arity[:3][-1]
+    n = _some_operands(op)
     domain = op.domain if len(op.domain) == n else op.domain * n
     for k in range(len(_STEPS)):
         point = [_at(interval, _STEPS[(k + i) % len(_STEPS)]) for i, interval in enumerate(domain)]

@@ -8,13 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from math import nan
-from operator import index as as_index
 from typing import Any
 
+from tinygrad_sq.checks import checked
 from tinygrad_sq.nn import Module
 from tinygrad_sq.op import counted, number
 from tinygrad_sq.table import dot, equal, half_square, less, log, logsumexp, relu, softplus, total, where
 from tinygrad_sq.value import Value
+
+A_LOSS = "a loss that gives a Value, a function of the model's output"
 
 
 def half_squared_error(output: Any, target: Any) -> Any:
@@ -28,7 +30,7 @@ def half_squared_error(output: Any, target: Any) -> Any:
     return total([half_square(t - a) for a, t in zip(h, y)])
 
 
-def cross_entropy(logits: Sequence[Any], index: int) -> Any:
+def cross_entropy(logits: Sequence[Any], index: float) -> Any:
     """−log softmax(z)_k = log Σ_j exp(z_j − z_k) of the logits z, where k = index is the right class.
 
     Written with differences, so that neither the loss of a sure net nor its gradient cancels.
@@ -41,10 +43,10 @@ def cross_entropy(logits: Sequence[Any], index: int) -> Any:
         right = [equal(index, j) for j in range(len(z))]
         z_k = dot(right, z, log(total(right)))
         return logsumexp([where(is_k, 0.0, z_j - z_k) for is_k, z_j in zip(right, z)])
-    k = as_index(index)
-    if not 0 <= k < len(z):
-        raise ValueError(f"expected a class from 0 to {len(z) - 1}, one for each logit, got {k}")
-    return logsumexp([0.0 if j == k else z_j - z[k] for j, z_j in enumerate(z)])
+    k = number(index)  # as which a class comes out of an array or a table
+    if k not in range(len(z)):
+        raise ValueError(f"expected a class from 0 to {len(z) - 1}, one for each logit, got {k:g}")
+    return logsumexp([0.0 if j == k else z_j - z[int(k)] for j, z_j in enumerate(z)])
 
 
 def binary_cross_entropy(logit: Any, target: Any) -> Any:
@@ -93,6 +95,7 @@ def cost(
         raise ValueError(f"expected a lam of 0 or more, got {lam!r}")
     losses: list[Value] = [loss(model(x), y) for x, y in zip(X, Y)]
     J = total(losses) / m
+    checked(J, Value, A_LOSS)
     if lam:
         W = model.weights()
         J = J + 0.5 * lam * dot(W, W)

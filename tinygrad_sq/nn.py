@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
+from tinygrad_sq.checks import checked, count
 from tinygrad_sq.context import scope
 from tinygrad_sq.op import Op, counted, number
 from tinygrad_sq.table import dot, row
@@ -84,8 +85,7 @@ class Neuron(Module):
         l: int = 1,
         i: int = 0,
     ) -> None:
-        if n_in < 1:
-            raise ValueError(f"a neuron has at least 1 input, got {n_in}")
+        n_in = count(n_in, "the number of inputs")
         with scope(f"layer {l + 1}"), scope(f"neuron {i}"):
             self.w = [Parameter(draw(-radius, radius), f"W{l}[{i},{j}]") for j in range(n_in)]
             self.b = Parameter(0.0, f"b{l}[{i}]")
@@ -142,8 +142,7 @@ class Layer(Module):
         draw: Callable[[float, float], float] = random.uniform,
         l: int = 1,
     ) -> None:
-        if n_in < 1 or n_out < 1:
-            raise ValueError(f"a layer has at least 1 input and 1 unit, got {n_in} and {n_out}")
+        n_in, n_out = count(n_in, "the number of inputs"), count(n_out, "the number of units")
         if init not in RADIUS:
             raise ValueError(f"init is one of {', '.join(map(repr, RADIUS))}, got {init!r}")
         radius = RADIUS[init](n_in, n_out)
@@ -197,9 +196,10 @@ class MLP(Module):
         seed: int | None = None,
         init: str = "uniform",
     ) -> None:
-        if not sizes:
+        if not checked(sizes, Sequence, "sizes to be a list, with the number of units of each layer"):
             raise ValueError("an MLP has at least one layer, got no sizes")
         draw = (random if seed is None else random.Random(seed)).uniform
+        _activation(activation)  # of no layer, if there is but one
         activations = [activation] * (len(sizes) - 1) + [output_activation]
         self.layers = [
             Layer(n_from, n_to, f, init=init, draw=draw, l=l)
@@ -231,7 +231,8 @@ class MLP(Module):
 
 def _activation(f: str | Op) -> tuple[Op, tuple[float, ...]]:
     """The row, and its further operands where it has defaults for them: the slope of leaky_relu."""
-    f = f if isinstance(f, Op) else row(f)
+    if not isinstance(f, Op):
+        f = row(checked(f, str, "an activation to be a row of the table (custom_op adds one), or its name"))
     try:
         f(math.nan)  # as good as any number to see whether f takes one
     except TypeError:

@@ -100,9 +100,9 @@ class Op:
         self.gradient = _gradient(partials)
         self.__doc__ = f"{name}: {doc}"
         self.symbol = symbol or name
-        self.text = _writer(text or name, "(", ")")
         escaped = name.replace("_", r"\_")
-        self.latex = _writer(latex or rf"\operatorname{{{escaped}}}", r"\left(", r"\right)")
+        self.text = _writer(text, name, "(", ")")
+        self.latex = _writer(latex, rf"\operatorname{{{escaped}}}", r"\left(", r"\right)")
         self.precedence = precedence
         self.latex_precedence = latex_precedence or precedence
         self.arity = arity
@@ -164,10 +164,10 @@ def _gradient(partials: tuple[Partial, ...] | Callable[..., tuple[Any, ...]]) ->
     return lambda y, *xs: tuple([d(y, *xs) for d in functions])
 
 
-def _writer(formula: str | Callable[..., str], left: str, right: str) -> Callable[..., str]:
+def _writer(formula: str | Callable[..., str], function: str, left: str, right: str) -> Callable[..., str]:
     if callable(formula):
         return formula
-    return formula.format if "{0" in formula else lambda *args: f"{formula}{left}{commas(*args)}{right}"
+    return formula.format if "{" in formula else lambda *args: f"{formula or function}{left}{commas(*args)}{right}"
 
 
 def _constant(c: Any) -> Callable[..., Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from math import inf
 from typing import Any, TypeVar
 
+from tinygrad_sq.checks import listed
 from tinygrad_sq.table import sqrt
 from tinygrad_sq.value import Value
 
@@ -22,7 +23,7 @@ class Optimizer:
     memory = 0  # how many numbers it remembers for each parameter, all 0 at first
 
     def __init__(self, parameters: Iterable[Value], lr: float) -> None:
-        self.parameters = list(parameters)
+        self.parameters = listed(parameters, Value, "a list of Values, as model.parameters() is")
         if not self.parameters:
             raise ValueError("expected at least one parameter, got none")
         self.lr = _within("lr", lr, "above 0", 0.0 < lr < inf)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tinygrad_sq.checks import checked
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.value import Value, record
 
@@ -15,12 +16,13 @@ def replay(y: Value, inputs: Mapping[Value, Value | float] | None = None) -> Val
     count with their present data. What the function would branch on is not evaluated again: the graph keeps the branch
     it took.
 
-    Raises KeyError for an input that y does not depend on.
+    Raises TypeError for what is not a Value, KeyError for an input that y does not depend on.
     """
-    order = topological_order(y)
+    order = topological_order(checked(y, Value, "a Value to evaluate again"))
     inputs = inputs or {}
     new: dict[Value, Value] = {}
     for old, x in inputs.items():
+        checked(old, Value, "inputs to be a dict of what to put in place of Values, each of which is a key")
         if isinstance(x, Value):
             new[old] = x
         else:

@@ -36,7 +36,11 @@ def save(model: MLP, path: str | os.PathLike[str], about: Any = None) -> None:
         "about": about,
     }
     _model(document)
-    write(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+    try:
+        text = json.dumps(document, indent=1, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"about: expected what JSON can hold: {error}") from None
+    write(path, f"{text}\n")
 
 
 def write(path: str | os.PathLike[str], text: str) -> None:
@@ -46,6 +50,8 @@ def write(path: str | os.PathLike[str], text: str) -> None:
         with open(temporary, "w", encoding="utf-8") as file:
             file.write(text)
         os.replace(temporary, path)
+    except OSError as error:  # which would name a file that the user knows nothing of
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
     finally:
         with suppress(FileNotFoundError):
             os.unlink(temporary)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 import sys
 import time
 from array import array
-from collections.abc import Callable, Collection, Iterable
-from itertools import count
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeAlias
 
+from tinygrad_sq.checks import checked, count
 from tinygrad_sq.context import no_grad
-from tinygrad_sq.losses import cost, half_squared_error
+from tinygrad_sq.losses import A_LOSS, cost, half_squared_error
 from tinygrad_sq.nn import Module
 from tinygrad_sq.op import counted, number
 from tinygrad_sq.optim import Adam, Optimizer
@@ -76,13 +78,21 @@ def fit(
     Ctrl-C ends it early, and leaves the net as it was after the last finished step.
 
     Raises ValueError for samples that are none, of unequal lengths or not finite, and for epochs or a batch_size less
-    than 1; FloatingPointError if a step would leave the finite numbers, with the net as before that step.
+    than 1, and for an optimizer of none of the model's parameters; TypeError for what is of another type than it
+    should be; FloatingPointError if a step would leave the finite numbers, with the net as before that step. An error
+    in a sample gets a note that says in which.
     """
-    optimizer = optimizer or Adam(model.parameters(), lr=0.01)
+    parameters = model.parameters()
+    optimizer = optimizer or Adam(parameters, lr=0.01)
+    checked(optimizer, Optimizer, "an Optimizer, as Adam(model.parameters()) is")
+    if set(parameters).isdisjoint(optimizer.parameters):
+        raise ValueError("expected an optimizer of the model's parameters, or some of them; this one has none of them")
+    checked(loss, Callable, "loss to be a function of an output and a target")
+    watched = _samples(*_pair(validation), "validation ") if validation is not None else []
     if compiled:
         from tinygrad_sq.compiler import compile
 
-        program = compile(lambda x, y: loss(model(x), y), params=model.parameters())
+        program = compile(lambda x, y: checked(loss(model(x), y), Value, A_LOSS), params=parameters)
         try:
             return program.fit(
                 *(_arrays(X, Y) or _columns(_samples(X, Y))),
@@ -93,17 +103,18 @@ def fit(
                 weights=model.weights() if lam else (),
                 seed=seed,
                 shuffle=shuffle,
-                validation=_columns(_samples(*validation, "validation ")) if validation else None,
+                validation=_columns(watched) if watched else None,
                 progress=progress,
             )
         except FloatingPointError:
-            with no_grad():
-                _cost(model, _samples(X, Y), loss, lam)  # which says so if it is a target that is none
+            samples = _samples(X, Y)
+            with no_grad(), _saying_where(model, samples, loss):
+                _cost(model, samples, loss, lam)  # which says so if it is a target that is none
             raise
     samples = _samples(X, Y)
-    watched = _samples(*validation, "validation ") if validation else []
-    taken = count()
+    taken = itertools.count()
 
+    @_saying_where(model, samples, loss)
     def run(orders: list[array[int]], size: int, done: Callable[[float], object]) -> None:
         for order in orders:
             J = 0.0
@@ -112,6 +123,7 @@ def fit(
                 J += _step(optimizer, model, batch, loss, lam, next(taken)) * (len(batch) / len(samples))
             done(J)
 
+    @_saying_where(model, watched, loss, "validation ")
     def watch() -> float:
         with no_grad():
             return _cost(model, watched, loss, lam=0.0).data
@@ -140,9 +152,8 @@ def run_epochs(
 
     Epochs that take no time are run several at once, for 50 ms or so, after which there is progress and Ctrl-C.
     """
-    size = samples if batch_size is None else batch_size
-    if epochs < 1 or size < 1:
-        raise ValueError(f"expected epochs and batch_size of 1 or more, got {epochs} and {size}")
+    epochs = count(epochs, "epochs")
+    size = samples if batch_size is None else count(batch_size, "batch_size")
     order = array("q", range(samples))  # which compiled code reads as it is
     show = progress and sys.stderr.isatty()
     history = History([], [], interrupted=False)
@@ -206,6 +217,27 @@ def _step(optimizer: Optimizer, model: Module, samples: Samples, loss: Loss, lam
         vars(optimizer).update(state)
         raise
     return J.data
+
+
+@contextmanager
+def _saying_where(model: Module, samples: Samples, loss: Loss, which: str = "") -> Iterator[None]:
+    """An error within gets a note of the first sample whose loss alone raises one."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        for s, (x, y) in enumerate(samples):
+            try:
+                loss(model(x), y)
+            except (TypeError, ValueError):
+                error.add_note(f"in the sample {which}X[{s}], whose target is {y!r:.60}")
+                break
+        raise
+
+
+def _pair(validation: tuple[Collection[Any], Collection[Any]]) -> tuple[Collection[Any], Collection[Any]]:
+    if not isinstance(validation, (tuple, list)) or len(validation) != 2:
+        raise TypeError(f"expected validation to be a pair (X, Y), got {type(validation).__name__} {validation!r:.60}")
+    return validation
 
 
 def _samples(X: Collection[Any], Y: Collection[Any], which: str = "") -> Samples:

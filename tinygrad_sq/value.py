@@ -66,7 +66,7 @@ class Value(Methods, Copyable):
     label     its name in formulas and pictures
     scope     the groups that it belongs to, outermost first: ("layer 2", "neuron 0")
 
-    Raises TypeError for what is not a real number, OverflowError for an int too large for a float.
+    Raises TypeError for what is no real number or no str as the label, OverflowError for an int too large for a float.
     """
 
     __slots__ = ("data", "grad", "op", "partials", "label", "scope", "__weakref__")
@@ -81,6 +81,8 @@ class Value(Methods, Copyable):
     def __init__(self, data: float, label: str = "") -> None:
         if isinstance(data, Value):
             raise TypeError(f"Value takes a number, got a Value; use {data!r} itself, or its .detach()")
+        if not isinstance(label, str):
+            raise TypeError(f"expected a label to be a str, got {type(label).__name__} {label!r:.60}")
         self.data = number(data)
         self.grad = 0.0
         self.op = None

@@ -23,7 +23,7 @@ from tinygrad_sq.compiler.roll import roll
 from tinygrad_sq.compiler.tape import Tape
 from tinygrad_sq.compiler.trace import trace, tracing, unknown
 from tinygrad_sq.op import number
-from tinygrad_sq.tree import flatten
+from tinygrad_sq.tree import flatten, flatten_like
 from tinygrad_sq.value import Value
 
 # What did not roll is long: with one register to a row instead of several its code is shorter, and LLVM's passes, which
@@ -77,7 +77,7 @@ class Batch:
             try:
                 self.arrays.append(_numbers(arg, dtype))
             except (TypeError, ValueError) as error:
-                raise TypeError(f"argument {k} is not an array of numbers: {error}") from None
+                raise TypeError(f"argument {k} of {len(args)} is not an array of numbers: {error}") from None
         self.one = any(a.ndim == 0 for a in self.arrays)
         if self.one:
             self.arrays = [a[np.newaxis] for a in self.arrays]
@@ -94,17 +94,40 @@ class Batch:
         """Raises FloatingPointError for the first number that is not finite."""
         for k, a in enumerate(self.arrays, 1):
             for at in np.argwhere(~np.isfinite(a))[:1].tolist():
-                raise FloatingPointError(f"argument {k} is {a[tuple(at)].item()!r} at {at}: expected finite numbers")
+                what = f"argument {k} of {len(self.arrays)} is {a[tuple(at)].item()!r}"
+                raise FloatingPointError(f"{what} at {at}: expected finite numbers")
 
 
 def _numbers(arg: Any, dtype: np.dtype[Any]) -> Array:
-    a = np.asarray(arg)
+    try:
+        a = np.asarray(arg)
+    except ValueError:
+        _check_lengths(arg)
+        raise
     if a.dtype == dtype and a.flags.c_contiguous and a.flags.aligned:
         return a
     if a.dtype.kind not in "fiub":
-        a = np.array([number(x) for x in a.ravel().tolist()]).reshape(a.shape)
+        a = _converted(np.asarray(arg, object))  # of what was given: NumPy makes text of a number beside text
     with np.errstate(over="ignore"):  # beyond float32 is inf
         return np.require(a, dtype, ["C", "A"])
+
+
+def _check_lengths(tree: Any) -> None:
+    """Raises ValueError for the first list that is not as long as its neighbours, and says where it is."""
+    while isinstance(tree, (list, tuple)):
+        for i, branch in enumerate(tree):
+            flatten_like(branch, tree[0], f"[{i}]")
+        tree = tree[0]
+
+
+def _converted(a: Array) -> Array:
+    numbers = np.empty(a.shape)
+    for at, x in np.ndenumerate(a):
+        try:
+            numbers[at] = number(x)
+        except TypeError as error:
+            raise TypeError(f"{error}{f' at {list(at)}' if at else ''}") from None
+    return numbers
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_sq.checks import checked, count, listed
 from tinygrad_sq.compiler.bound import Bound
 from tinygrad_sq.compiler.kernel import Array, Batch, Kernel, Mode, Stats, scalar_names
 from tinygrad_sq.compiler.native import machine
@@ -37,17 +38,11 @@ class Program:
     def __init__(self, f: Callable[..., Any], params: Any = (), dtype: str = "float64", threads: int = 1) -> None:
         if dtype not in ("float64", "float32"):
             raise ValueError(f"expected dtype 'float64' or 'float32', got {dtype!r}")
-        if threads < 1:
-            raise ValueError(f"expected at least 1 thread, got {threads}")
-        if not callable(f):
-            raise TypeError(f"expected a function, got {type(f).__name__} {f!r:.60}")
-        self.f = f
-        self.parameters, self._rebuild = flatten(params)
-        for p in self.parameters:
-            if not isinstance(p, Value):
-                raise TypeError(f"params are Values, got {type(p).__name__} {p!r:.60}")
+        self.f = checked(f, Callable, "a function")
+        parameters, self._rebuild = flatten(params)
+        self.parameters: list[Value] = listed(parameters, Value, "params to be Values")
         self.dtype = np.dtype(dtype)
-        self.threads = threads
+        self.threads = count(threads, "threads")
         self._kernels: dict[Any, Kernel] = {}
         self._numbers: bool | None = None  # whether f takes numbers alone; found out when it matters
         self._refusal = ""  # what it says of numbers, if it does not

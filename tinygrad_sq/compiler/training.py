@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinygrad_sq.checks import checked
 from tinygrad_sq.compiler.kernel import Array, Lane, Mode, aligned
 from tinygrad_sq.compiler.native import FUNCTION
 from tinygrad_sq.compiler.steps import FIELDS, steps
@@ -33,6 +34,7 @@ class Training:
     def __init__(
         self, program: Program, args: tuple[Any, ...], optimizer: Optimizer, weights: Sequence[Value], lam: float
     ) -> None:
+        checked(optimizer, Optimizer, "an Optimizer, as Adam(params) is")
         if [id(p) for p in optimizer.parameters] != [id(p) for p in program.parameters]:
             raise ValueError("expected an optimizer of the program's params, in the same order")
         self.program, self.optimizer = program, optimizer

@@ -14,6 +14,7 @@ from copy import deepcopy
 from html import escape
 from typing import NamedTuple
 
+from tinygrad_sq.checks import checked
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.saving import check_ending, write
 from tinygrad_sq.study import svg
@@ -63,8 +64,7 @@ def animate(root: Value, path: str | os.PathLike[str], *, seconds: float = 1.5, 
 
 def animation(root: Value, *, seconds: float = 1.5, rankdir: str = "LR") -> str:
     """The text of the SVG that `animate` writes; arguments and errors as there."""
-    if not isinstance(root, Value):
-        raise TypeError(f"expected a Value to animate, got {type(root).__name__} {root!r:.60}")
+    checked(root, Value, "a Value to animate")
     if not 0.0 < seconds < math.inf:
         raise ValueError(f"seconds, for each step, is a number above 0, got {seconds!r}")
     nodes = [node for node in topological_order(root) if node.op]

@@ -9,6 +9,7 @@ from html import escape
 
 import graphviz
 
+from tinygrad_sq.checks import checked
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.nn import Module
 from tinygrad_sq.study import dot, svg
@@ -22,7 +23,6 @@ from tinygrad_sq.study.picture import (
     Box,
     Cell,
     Picture,
-    checked,
     picture,
     shown,
 )
@@ -65,7 +65,7 @@ def picture_of(root: Value | Module, detail: str = "auto", given: Iterable[Value
         raise ValueError(f"detail is one of {', '.join(map(repr, DETAILS))}, got {detail!r}")
     if isinstance(root, Module):
         return structure(root, 1 if detail == "layer" else 2)
-    root = _cut(checked(root), set(given))
+    root = _cut(checked(root, Value, "a Value to draw"), set(given))
     order = topological_order(root)
     if detail == "value" or (detail == "auto" and len(order) <= EVERY_VALUE):
         return picture(root, force)

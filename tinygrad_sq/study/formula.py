@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 from typing import Any, NamedTuple
 
+from tinygrad_sq.checks import checked
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.op import Op
 from tinygrad_sq.value import Value
@@ -94,7 +95,7 @@ class Notation(NamedTuple):
 
 def _lines(root: Value, notation: Notation) -> list[tuple[str, str]]:
     """(name, formula) of the root, then of each part with a name of its own, users before what they use."""
-    order = topological_order(root)
+    order = topological_order(checked(root, Value, "a Value to write as a formula"))
     uses: Counter[Value] = Counter([root])
     for node in reversed(order):
         if uses[node] and (node is root or not node.label):

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 from unicodedata import east_asian_width
 
+from tinygrad_sq.checks import checked
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.nn import Parameter
 from tinygrad_sq.study.theme import STEPS
@@ -137,11 +138,11 @@ class Picture(NamedTuple):
 
 def picture(root: Value, force: bool = False) -> Picture:
     """The picture of all that `root` depends on. Raises TooLargeError for more than LARGEST values, unless forced."""
-    order = topological_order(checked(root))
+    order = topological_order(checked(root, Value, "a Value to draw"))
     if len(order) > LARGEST and not force:
         raise TooLargeError(
-            f"the graph has {len(order):,} values and a picture at most {LARGEST:,}: draw less of it with "
-            "detail='auto', or an inner value; force=True draws it all the same"
+            f"the graph has {len(order):,} values and a picture at most {LARGEST:,}: take an inner value, or "
+            "to_svg(..., detail='auto'), which draws less of it; force=True draws it all the same"
         )
     largest = largest_gradient(order, root)
     index = {node: i for i, node in enumerate(order)}
@@ -155,12 +156,6 @@ def picture(root: Value, force: bool = False) -> Picture:
     name = boxes[-1].name or boxes[-1].glyph
     words = f"{_description(boxes)} {gradients_in_words(largest)}"
     return Picture(boxes, arrows, clusters(order), largest, f"Computation graph of {name}", words, ON_ARROWS)
-
-
-def checked(root: Value) -> Value:
-    if not isinstance(root, Value):
-        raise TypeError(f"expected a Value to draw, got {type(root).__name__} {root!r:.60}")
-    return root
 
 
 ON_ARROWS = ("on an arrow: × local derivative", "its colour and width: upstream × local")
