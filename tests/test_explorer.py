@@ -273,11 +273,54 @@ def test_a_change_is_computed_anew(open_page: Open) -> None:
 
 @pytest.mark.parametrize("text", ["", "1e999"])
 def test_what_is_no_number_changes_nothing(text: str, open_page: Open) -> None:
-    """An empty field, or a number beyond the floats, leaves everything as it was."""
+    """An empty field, or a number beyond the floats, leaves everything as it was, and shows again what counts."""
     page = open_page(formula())
     page.get_by_label("x, as a number").fill(text)
-    page.get_by_label("x, as a number").press("Tab")
+    page.get_by_label("x, as a number").press("Enter")
     assert page.evaluate("tape.data[tape.root]") == formula().data
+    assert page.get_by_label("x, as a number").input_value() == "1.5"
+
+
+def test_leaves_stand_in_the_order_of_their_use(open_page: Open) -> None:
+    """Inputs, parameters, targets; parameters as the model has them: layer by layer, neuron by neuron, W before b."""
+    model, J = net((2, 3, 2))
+    names = ["x[0]", "x[1]", *[p.label for p in model.parameters()], "y[0]", "y[1]"]
+    assert open_page(J).locator(".leaf label").all_text_contents() == names
+
+
+def test_what_is_not_yet_known_is_not_told(open_page: Open) -> None:
+    """Box, accessible name, tooltips and side panel say the same at each step, the focused box while it stays so."""
+    x = Value(0.5, "x")
+    y = tanh(x)
+    y.label = "y"
+    y.backward()
+    page = open_page(y, "#step=0")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowDown")
+    focused = "document.activeElement.getAttribute('aria-label')"
+    arrow, gradient = "links[0].g.querySelector('title').textContent", f"{x.grad:.6g}"
+    told = []
+    for _ in range(5):
+        page.evaluate("links[0].g.dispatchEvent(new Event('pointerenter'))")
+        panel = page.evaluate("showLeaf(0), rows.get(0).output.value").split(",")[0]
+        told.append([page.evaluate("viewOf(1).data.data"), page.evaluate(focused), panel, page.evaluate(arrow)])
+        page.keyboard.press("ArrowRight")
+    slope, value = short(x.grad), y.data
+    product = f"∂y / ∂x: upstream 1 × local {slope} = {slope}"
+    assert told == [
+        ["?", "y = not yet, ∇ not yet", "gradient not yet", "∂y / ∂x: not yet"],
+        [short(value), f"y = {value!r}, ∇ not yet", "gradient not yet", f"∂y / ∂x: local {slope}"],
+        [short(value), f"y = {value!r}, ∇ 1", "gradient not yet", f"∂y / ∂x: local {slope}"],
+        [short(value), f"y = {value!r}, ∇ 1", f"gradient {gradient}", product],
+        [short(value), f"y = {value!r}, ∇ 1", f"gradient {gradient}", product],
+    ]
+
+
+def test_one_operation_is_singular(open_page: Open) -> None:
+    """What there is once is counted without an s."""
+    y = tanh(Value(0.5, "x"))
+    y.backward()
+    assert "1 operation gave it; 1 edge led back" in text_of(open_page(y), "#now")
 
 
 def test_another_branch_is_other_edges(open_page: Open) -> None:
@@ -520,6 +563,16 @@ def test_running_and_pausing(open_page: Open) -> None:
     assert text_of(page, "#run") == "run"
     steps = page.evaluate("new Promise(done => setTimeout(() => done(curve.length), 100))")
     assert steps == page.evaluate("curve.length")
+
+
+@pytest.mark.parametrize("text", ["-5", "0", ""])
+def test_a_step_size_is_above_0(text: str, open_page: Open) -> None:
+    """What is no step size is put back to the one that counts."""
+    page = open_page(formula(), lr=0.25)
+    page.fill("#rate", text)
+    page.click("#descend")
+    assert page.input_value("#rate") == "0.25"
+    assert page.evaluate("tape.data[0]") == pytest.approx(0.5 - 0.25 * topological_order(formula())[0].grad)
 
 
 def test_a_step_that_leaves_the_finite_numbers_is_not_taken(open_page: Open) -> None:
