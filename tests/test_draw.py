@@ -265,7 +265,7 @@ def test_steps_of_colour(x: float, name: str) -> None:
 
 
 def test_values_that_are_not_finite() -> None:
-    """NaN and inf are shown as such; the scale is that of what is finite."""
+    """NaN and inf are shown as such; the scale is that of what is finite, and its legend names what is not."""
     y = Value(math.nan, "n") * Value(math.inf, "i")
     y.backward()
     pic = picture(y)
@@ -273,6 +273,23 @@ def test_values_that_are_not_finite() -> None:
     assert [box.tone.name for box in pic.boxes] == ["pos6", "nan", "pos6"]
     assert pic.largest == 1.0
     assert 'class="chip nan"' in to_svg(y)
+    assert "nan" in legend(y)
+    assert {"∇ −inf, −1", "+1, +inf"} <= legend(y)
+    x = Value(2.0, "x")
+    y = x * math.inf
+    y.backward()
+    assert {"∇ −inf, −1", "+1, +inf"} <= legend(y)
+    assert "nan" not in legend(y)
+    assert {"∇ −1", "+1"} <= legend(neuron())
+
+
+def legend(root: Value) -> set[str]:
+    """The words of small size, those of the legend among them."""
+    return {
+        text.text or ""
+        for text in ElementTree.fromstring(to_svg(root)).iter(f"{SVG}text")
+        if text.get("class") == "caption"
+    }
 
 
 def test_description() -> None:
@@ -281,7 +298,7 @@ def test_description() -> None:
     assert root.findtext(f"{SVG}title") == "Computation graph of y"
     assert root.findtext(f"{SVG}desc") == (
         "y = 0.2913, at the end of a graph of 2 parameters, 1 input, 3 operations. Each box shows its gradient and "
-        "each arrow a local derivative; the largest gradient or contribution is 1 in size."
+        "each arrow a local derivative; the largest finite gradient or contribution is 1 in size."
     )
     assert root.get("role") == "img"
     assert root.get("width") is root.get("height") is None

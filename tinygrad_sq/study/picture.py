@@ -25,10 +25,12 @@ class TooLargeError(ValueError):
 
 
 class Tone(NamedTuple):
-    """A step of colour: the sign ("pos", "neg", "zero", "nan", or "none" for no gradient) and, 1 to STEPS, the size."""
+    """A step of colour: the sign ("pos", "neg", "zero", "nan", or "none" for no gradient) and, 1 to STEPS, the size. What
+    is infinite has the last step."""
 
     sign: str
     step: int = 0
+    infinite: bool = False
 
     @property
     def name(self) -> str:
@@ -188,7 +190,7 @@ def tone(x: float, largest: float) -> Tone:
     if x == 0.0:
         return Tone("zero")
     below = math.ceil(2.0 * (math.log10(abs(x)) - math.log10(largest))) if abs(x) < largest else 0
-    return Tone("pos" if x > 0.0 else "neg", max(1, STEPS + below))
+    return Tone("pos" if x > 0.0 else "neg", max(1, STEPS + below), math.isinf(x))
 
 
 # --- boxes and arrows ---
@@ -369,6 +371,6 @@ def gradients_in_words(largest: float | None) -> str:
     if largest is None:
         return "Backward has not run yet, so gradients are not shown."
     return (
-        "Each box shows its gradient and each arrow a local derivative; the largest gradient or contribution is "
-        f"{short(largest)} in size."
+        "Each box shows its gradient and each arrow a local derivative; the largest finite gradient or "
+        f"contribution is {short(largest)} in size."
     )
