@@ -27,7 +27,7 @@ from tinygrad_sq import MLP, Parameter, Value, clamp, half_squared_error, leaky_
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.op import Op
 from tinygrad_sq.study import dot
-from tinygrad_sq.study.draw import draw_dot, notebook_svg, to_svg
+from tinygrad_sq.study.draw import draw_dot, layout, notebook_svg, picture_of, to_svg
 from tinygrad_sq.study.layout import Layout, arrange, plan
 from tinygrad_sq.study.picture import (
     SMALL_SIZE,
@@ -42,13 +42,15 @@ from tinygrad_sq.study.picture import (
     signed,
     text_width,
     tone,
+    with_meanings,
 )
 from tinygrad_sq.study.picture import (
     box as box_of,
 )
 from tinygrad_sq.study.route import ARROWHEAD, Route
-from tinygrad_sq.study.svg import css
+from tinygrad_sq.study.svg import css, render
 from tinygrad_sq.study.theme import FILL, ROLES, STEPS, STROKE
+from tinygrad_sq.tabular import Meanings
 
 DEBIAN = shutil.which("dot")
 PURE = dot._of_graphviz_pure()
@@ -777,6 +779,28 @@ def test_any_graph(graph: Any, rankdir: str, any_dot: str) -> None:
     assert len(re.findall('<g class="arrow', svg)) == len(pic.arrows)
     for style, parity in (("group", 1), ("subgroup", 0)):
         assert svg.count(f'<rect class="{style}"') == sum(len(scope_) % 2 == parity for scope_ in pic.groups.values())
+
+
+def test_what_labels_mean() -> None:
+    """It is said in tooltips, in the description, and below the legend, where all of it is inside the view."""
+    words = {"x[0]": "<b>a & b</b>", "a2[0]": "class\n红", "y[0]": "c" * 200}
+    meanings = Meanings("t.csv, row 1: " + "長" * 80, words, ["x[0] = <b>a & b</b>", "a2[0] = class\n红", "y[0] = ccc"])
+    root = net(1, [1])
+    for pic in picture(root), picture_of(root, "neuron"):
+        told = with_meanings(pic, meanings)
+        tooltips = "\n".join(box.tooltip for box in told.boxes)
+        for line in ("x[0]: <b>a & b</b>", "a2[0]: class 红", f"y[0]: {'c' * 119}…"):
+            assert tooltips.splitlines().count(line) == 1
+        assert [box.tooltip.splitlines()[-1] for box in told.boxes] == [
+            box.tooltip.splitlines()[-1] for box in pic.boxes
+        ]
+        svg = ElementTree.fromstring(render(told, layout(told, "LR")))
+        texts = {text.text: text for text in svg.iter(f"{SVG}text")}
+        left, _, width, _ = map(float, svg.attrib["viewBox"].split())
+        lines = [f"t.csv, row 1: {'長' * 45}…", "x[0] = <b>a & b</b>", "a2[0] = class 红", "y[0] = ccc"]
+        for line in lines:
+            assert float(texts[line].attrib["x"]) + text_width(line, 9.5) < left + width
+        assert (svg.findtext(f"{SVG}desc") or "").endswith("; ".join(lines) + ".")
 
 
 def test_what_stands_between_leaves_is_not_run_over() -> None:

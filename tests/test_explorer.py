@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from processes import output_under_any_hash_seed
 
 from tinygrad_sq import MLP, SGD, Value, cost, custom_op, dot, explore, fit, maximum, op, relu, tanh, where
+from tinygrad_sq.cli import main
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.job import sample_graph
 from tinygrad_sq.study.delta_view import deltas_table
@@ -42,9 +43,13 @@ def open_page(context: BrowserContext, tmp_path: Path) -> Iterator[Open]:
     words: list[str] = []
     opened: list[str] = []
 
-    def opener(root: Value, fragment: str = "", path: Path | None = None, **options: Any) -> Page:
-        path = path or tmp_path / "page.html"
-        explore(root, path, **options)
+    def opener(root: Value | Path, fragment: str = "", path: Path | None = None, **options: Any) -> Page:
+        """Of a graph, or of a page that is there."""
+        if isinstance(root, Path):
+            path = root
+        else:
+            path = path or tmp_path / "page.html"
+            explore(root, path, **options)
         page = context.new_page()
         page.on("request", lambda request: requests.append(request.url))
         page.on("console", lambda message: words.append(message.text))
@@ -774,6 +779,29 @@ def test_hostile_labels_are_text(open_page: Open, context: BrowserContext) -> No
     assert page.locator("img").count() == 0
     assert page.locator("#graph .name").text_content() == label[:23] + "…"
     assert (page.locator("h1").text_content() or "").startswith("<b></script>")
+
+
+def test_what_labels_mean(open_page: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The columns of a CSV net stand below the title, in names to be read aloud, at the fields; as text."""
+    (tmp_path / "t.csv").write_text("<b>a,c\n1,</script>\n2,v\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "t.csv", "--target", "c", "--hidden", "2", "--epochs", "1", "--test-fraction", "0"]) == 0
+    assert main(["explore", "out/net.json", "--data", "t.csv", "--row", "2"]) == 0
+    page = open_page(tmp_path / "page.html")
+    assert text_of(page, "h1") == "t.csv, row 2: c v"
+    assert text_of(page, "#legend") == (
+        "x[0] = <b>a · y[0], a3[0] = class </script> · y[1], a3[1] = class v"
+        " · x standardised: (value − mean) / deviation"
+    )
+    told = "x[0]: <b>a, standardised: (value − 1.5) / 0.5"
+    page.get_by_label(told).fill("0.5")
+    x, a = (page.evaluate("name => names.indexOf(name)", name) for name in ("x[0]", "a3[1]"))
+    page.evaluate(f"focusNode({x})")
+    focused = "document.activeElement.getAttribute('aria-label')"
+    assert page.evaluate(focused).startswith(f"{told}\nx[0] = 0.5, ∇ ")
+    page.evaluate(f"focusNode({a})")
+    assert page.evaluate(focused).startswith("a3[1]: class v\na3[1] = ")
+    assert open_page(formula()).locator("#legend").is_hidden()
 
 
 def test_a_path_with_spaces_and_chinese(open_page: Open, tmp_path: Path) -> None:

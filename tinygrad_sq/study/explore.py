@@ -41,6 +41,7 @@ from tinygrad_sq.study.picture import (
 from tinygrad_sq.study.route import Point, Route
 from tinygrad_sq.study.svg import SIGNS
 from tinygrad_sq.study.theme import FILL, ROLES, STROKE, WIDTHS
+from tinygrad_sq.tabular import Meanings
 from tinygrad_sq.train import Loss
 from tinygrad_sq.value import Value, record
 
@@ -90,8 +91,10 @@ def page(
     lr: float = 0.1,
     title: str = "",
     force: bool = False,
+    meanings: Meanings | None = None,
 ) -> str:
-    """The HTML of `explore`: the same bytes for the same graph."""
+    """The HTML of `explore`: the same bytes for the same graph. `meanings` says what its labels stand for."""
+    meanings = meanings or Meanings(title, {}, [])
     pic = picture(root, force)
     order = topological_order(root)
     names = Names(order, set(order), root)
@@ -102,6 +105,12 @@ def page(
     graph = {
         "tape": graph_json(root),
         "names": [shown(names[node].text, 80) for node in order],
+        "meanings": {
+            i: shown(f"{node.label}: {meanings.words[node.label]}", 120)
+            for i, node in enumerate(order)
+            if node.label in meanings.words
+        },
+        "legend": [shown(text, 60) for text in meanings.legend],
         "loose": [i for i, node in enumerate(order) if names.binds_loosely(node)],
         **_written(order),
         "net": net,
@@ -120,7 +129,7 @@ def page(
     parts = [_dense(_asset("body.html")), style, script, json.dumps(graph, **COMPACT)]
     packed = zlib.compress(json.dumps(parts, **COMPACT).encode(), 9)
     slots = {
-        "title": escape(shown(title or _title(root, net), 80)),
+        "title": escape(shown(meanings.title or _title(root, net), 80)),
         "styles": _hash(style),
         "scripts": f"{_hash(loader)}' '{_hash(script)}",
         "loader": loader,

@@ -12,6 +12,7 @@ from unicodedata import east_asian_width
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.nn import Parameter
 from tinygrad_sq.study.theme import STEPS
+from tinygrad_sq.tabular import Meanings
 from tinygrad_sq.value import Value
 
 LARGEST = 3000  # a layout takes 3 s for 3,400 values and a minute for 10,000; nobody can read either
@@ -25,8 +26,8 @@ class TooLargeError(ValueError):
 
 
 class Tone(NamedTuple):
-    """A step of colour: the sign ("pos", "neg", "zero", "nan", or "none" for no gradient) and, 1 to STEPS, the size. What
-    is infinite has the last step."""
+    """A step of colour: the sign ("pos", "neg", "zero", "nan", or "none" for no gradient) and, 1 to STEPS, the size.
+    What is infinite has the last step."""
 
     sign: str
     step: int = 0
@@ -135,6 +136,7 @@ class Picture(NamedTuple):
     stacks: tuple[tuple[int, ...], ...] = ()  # boxes that stand one below the other, in this order
     root: bool = True  # whether the last box is that of the root
     scale: str = "∇"  # what the scale of colours in the legend is of
+    captions: tuple[str, ...] = ()  # what stands below the legend
 
 
 def picture(root: Value, force: bool = False) -> Picture:
@@ -157,6 +159,18 @@ def picture(root: Value, force: bool = False) -> Picture:
     name = boxes[-1].name or boxes[-1].glyph
     words = f"{_description(boxes)} {gradients_in_words(largest)}"
     return Picture(boxes, arrows, clusters(order), largest, f"Computation graph of {name}", words, ON_ARROWS)
+
+
+def with_meanings(pic: Picture, meanings: Meanings) -> Picture:
+    """The picture with what labels stand for in tooltips, in its description, and below the legend."""
+    boxes = []
+    for box in pic.boxes:
+        labels = [box.glyph, *[cell.name for row in box.rows for cell in row]]
+        lines = [f"{label}: {shown(meanings.words[label], 120)}" for label in labels if label in meanings.words]
+        boxes.append(box._replace(tooltip="\n".join([*lines, box.tooltip])))
+    captions = tuple([shown(text, 60) for text in (meanings.title, *meanings.legend)])
+    description = f"{pic.description} {'; '.join(captions)}."
+    return pic._replace(boxes=boxes, description=description, captions=captions)
 
 
 def checked(root: Value) -> Value:

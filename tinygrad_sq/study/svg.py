@@ -196,13 +196,15 @@ def outline(role: str, x: float, y: float, width: float, height: float) -> str:
 def draw_legend(canvas: Canvas, pic: Picture) -> None:
     """What shapes, colours and widths mean, of those that the picture has, in as many rows as its width asks for."""
     canvas.cover((canvas.left + LEGEND_WIDTH, canvas.bottom))
-    left, y = canvas.left, canvas.bottom + LEGEND_ROW
-    x = left
-    for draw, width in _legend_items(pic):
-        if x > left and x + width > canvas.right:
-            x, y = left, y + LEGEND_ROW
-        draw(canvas, x, y)
-        x += width + 14.0
+    left, y = canvas.left, canvas.bottom
+    for items in filter(None, (_legend_items(pic), [*map(_words, pic.captions)])):
+        x, y = left, y + LEGEND_ROW
+        for draw, width in items:
+            if x > left and x + width > canvas.right:
+                x, y = left, y + LEGEND_ROW
+            draw(canvas, x, y)
+            canvas.cover((x + width, y))
+            x += width + 14.0
     canvas.cover((left, y + 8.0))
 
 

@@ -3,7 +3,7 @@
 const graph = JSON.parse(document.getElementById('data').textContent);
 const {Tape} = core;
 const tape = new Tape(graph.tape);
-const {names, boxes} = graph;
+const {names, meanings, boxes} = graph;
 const {root} = tape;
 const J = names[root];
 const loose = new Set(graph.loose);
@@ -66,6 +66,8 @@ function tone(x, largest) {
 const stage = $('graph'), world = svg('g', {});
 stage.append(world);
 $('title').textContent = document.title;
+$('legend').textContent = graph.legend.join(' · ');
+$('legend').hidden = !graph.legend.length;
 
 // A leaf's shape says what it is, as its colour does.
 function outline(role, width, height) {
@@ -136,7 +138,10 @@ function hinted(part, title) {
   });
   return part;
 }
-const nodeTitle = i => `${names[i]} = ${isKnown(i) ? tape.data[i] : 'not yet'}, ∇ ${hasGradient(i) ? soFar.sum[i] : 'not yet'}`;
+const nodeTitle = i => {
+  const value = isKnown(i) ? tape.data[i] : 'not yet', gradient = hasGradient(i) ? soFar.sum[i] : 'not yet';
+  return (i in meanings ? `${meanings[i]}\n` : '') + `${names[i]} = ${value}, ∇ ${gradient}`;
+};
 const viewOf = i => views.findLast(view => view.i === i);
 
 // The layout comes with the page, except for a large net, of which neurons.js draws the neurons and opens one.
@@ -364,7 +369,9 @@ for (const i of leaves.toSorted((a, b) => boxes[a][0] - boxes[b][0] || uses.get(
     folds.set(fold, html('details', {}, html('summary', {}, fold || 'leaves')));
     $('leaves').append(folds.get(fold));
   }
-  folds.get(fold).append(html('div', {class: 'leaf', 'data-leaf': i}, html('label', {for: `s${i}`}, names[i]), slider, number, output));
+  const label = html('label', {for: `s${i}`, class: i in meanings ? 'told' : ''}, meanings[i] ?? names[i]);
+  label.title = label.textContent;
+  folds.get(fold).append(html('div', {class: 'leaf', 'data-leaf': i}, label, slider, number, output));
 }
 for (const fold of folds.values()) {
   fold.open = document.querySelectorAll('[open] .leaf').length + fold.children.length <= 14;
