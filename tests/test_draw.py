@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from importlib import metadata
 from itertools import combinations
 from pathlib import Path, PurePosixPath
@@ -49,7 +50,7 @@ from tinygrad_sq.study.picture import (
 )
 from tinygrad_sq.study.route import ARROWHEAD, Route
 from tinygrad_sq.study.svg import css, render
-from tinygrad_sq.study.theme import FILL, ROLES, STEPS, STROKE
+from tinygrad_sq.study.theme import FILL, KINDS, ROLES, STEPS, STROKE, mix
 from tinygrad_sq.tabular import Meanings
 
 DEBIAN = shutil.which("dot")
@@ -858,10 +859,18 @@ def test_a_label_on_a_short_way() -> None:
 # --- the style sheet ---
 
 
-def luminance(colour: str) -> float:
+def linear(colour: str) -> list[float]:
+    """Red, green and blue as amounts of light."""
     channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+
+
+def product(row: Iterable[float], light: Iterable[float]) -> float:
+    return sum(a * b for a, b in zip(row, light))
+
+
+def luminance(colour: str) -> float:
+    return product((0.2126, 0.7152, 0.0722), linear(colour))
 
 
 def contrast(a: str, b: str) -> float:
@@ -887,6 +896,32 @@ def test_steps_differ_in_lightness(theme: int) -> None:
     for sign in ("pos", "neg"):
         away = [contrast(FILL[f"{sign}{step}"][theme], FILL["page"][theme]) for step in range(1, STEPS + 1)]
         assert away == sorted(set(away))
+
+
+# What is left of red, green and blue without the cones for long, middle or short waves (Machado et al. 2009).
+EYES = {
+    "all cones": [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)],
+    "protanopia": [(0.1523, 1.0526, -0.2049), (0.1145, 0.7863, 0.0992), (-0.0039, -0.0481, 1.0520)],
+    "deuteranopia": [(0.3673, 0.8606, -0.2280), (0.2801, 0.6725, 0.0474), (-0.0118, 0.0429, 0.9689)],
+    "tritanopia": [(1.2555, -0.0767, -0.1788), (-0.0784, 0.9308, 0.1476), (0.0047, 0.6914, 0.3039)],
+}
+
+
+def cielab(colour: str, eye: str) -> tuple[float, float, float]:
+    rgb = [min(1.0, max(0.0, product(row, linear(colour)))) for row in EYES[eye]]
+    xyz = [(0.4124, 0.3576, 0.1805), (0.2126, 0.7152, 0.0722), (0.0193, 0.1192, 0.9505)]
+    shares = [product(row, rgb) / sum(row) for row in xyz]  # of those of white
+    x, y, z = (math.cbrt(t) if t > 0.008856 else 7.787 * t + 16 / 116 for t in shares)
+    return 116 * y - 16, 500 * (x - y), 200 * (y - z)
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize("eye", EYES)
+def test_classes_are_told_apart(eye: str, theme: int) -> None:
+    """The colours of any two classes differ by 9 in CIELAB even at 40 % on the page."""
+    soft = [cielab(mix(FILL["page"][theme], kind[theme], 0.4), eye) for kind in KINDS]
+    for colour, other in combinations(soft, 2):
+        assert math.dist(colour, other) > 9.0
 
 
 def test_both_themes_style_the_same() -> None:
