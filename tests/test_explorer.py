@@ -625,6 +625,15 @@ def test_the_plane_shows_what_the_net_decides(open_page: Open) -> None:
     )
     for x0, x1, blue in colours:
         assert blue == (float(model([x0, x1])) > 0.0)
+    assert page.locator("#key span").all_text_contents() == [" y[0] = −1", " y[0] = 1"]
+    assert page.evaluate("plane.of") == [int(y > 0.0) for y in Y]
+
+
+def test_the_plane_of_a_constant(open_page: Open) -> None:
+    """Where all targets are one number, the scale of values is about that."""
+    model, J = net((2, 4, 1))
+    page = open_page(J, model=model, data=(X, [3.0] * 12))
+    assert text_of(page, "#key span") == "2  4"
 
 
 def pixels(page: Page, points: list[list[float]]) -> list[list[int]]:
