@@ -804,6 +804,15 @@ def test_what_labels_mean() -> None:
         assert (svg.findtext(f"{SVG}desc") or "").endswith("; ".join(lines) + ".")
 
 
+def test_a_small_picture_is_as_wide_as_its_title() -> None:
+    """What stands below the legend is inside the view, even if it is wider than the picture and the legend."""
+    pic = with_meanings(picture(tanh(Value(0.5, "x"))), Meanings("長" * 80, {}, []))
+    svg = ElementTree.fromstring(render(pic, layout(pic, "LR")))
+    left, _, width, _ = map(float, svg.attrib["viewBox"].split())
+    *_, text = svg.iter(f"{SVG}text")
+    assert float(text.attrib["x"]) + text_width("長" * 59 + "…", 9.5) < left + width
+
+
 def test_what_stands_between_leaves_is_not_run_over() -> None:
     """Leaves are not put in order across an operation, wherever Graphviz puts that."""
     root = leaves_beside_an_operation()
