@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page
@@ -630,9 +631,9 @@ def test_the_plane_shows_what_the_net_decides(open_page: Open) -> None:
 
 
 def test_the_plane_of_a_constant(open_page: Open) -> None:
-    """Where all targets are one number, the scale of values is about that."""
+    """Where all targets are one number, of whatever kind, the scale of values is about that."""
     model, J = net((2, 4, 1))
-    page = open_page(J, model=model, data=(X, [3.0] * 12))
+    page = open_page(J, model=model, data=(np.array(X, np.float32), np.full(12, 3)))
     assert text_of(page, "#key span") == "2  4"
 
 
@@ -706,6 +707,18 @@ def test_the_plane_of_classes(way: str, theme: str, open_page: Open) -> None:
     dabs = page.evaluate("[...document.querySelectorAll('#key path')].map(dab => getComputedStyle(dab).fill)")
     assert all(is_hue([*map(int, re.findall(r"\d+", dab))], k, theme) for k, dab in enumerate(dabs))
     assert len(dabs) == 3
+
+
+def test_the_plane_follows_the_theme(open_page: Open) -> None:
+    """It is drawn anew when the reader changes the theme, or the system does."""
+    model, J = net((2, 4, 1))
+    page = open_page(J, model=model, data=(X, Y))
+    kind = int(Y[5] > 0.0)
+    assert is_hue(pixels(page, X)[5], kind, "light")
+    page.emulate_media(color_scheme="dark")
+    assert is_hue(pixels(page, X)[5], kind, "dark")
+    page.keyboard.press("t")
+    assert is_hue(pixels(page, X)[5], kind, "light")
 
 
 @themes

@@ -119,7 +119,7 @@ def page(
         "train": training,
         "parameters": _parameters(order, model),
         "lr": lr,
-        "plane": _plane(net, data, outputs) if net and data else None,
+        "plane": _plane(net, training["X"], data[1], outputs) if net and data and training else None,
         **_boxes(pic),
         **({} if by_neuron else _drawing(pic, layout(pic, "LR"))),
     }
@@ -338,14 +338,15 @@ def _parameters(order: list[Value], model: Module | None) -> list[int]:
     return [index[p] for p in [p for p in leaves if isinstance(p, Parameter)] or leaves]
 
 
-def _plane(net: list[dict[str, Any]], data: Samples, names: list[str]) -> dict[str, Any] | None:
+def _plane(
+    net: list[dict[str, Any]], X: list[list[float]], Y: Collection[Any], names: list[str]
+) -> dict[str, Any] | None:
     """The plane of the inputs, if there are two of them, with the samples, and what the outputs, of these names, are:
 
-    several outputs                one for each class, if the targets say so
+    several outputs                 one for each class, if the targets say so
     one, for two different targets  two classes, one on each side of the `level`
-    one, for more                  a value, of which colours show at `most` so much above and below the level
+    one, for more                   a value, of which colours show at `most` so much above and below the level
     """
-    X, Y = data
     if len(net[0]["x"]) != 2:
         return None
     targets = [[*map(float, y)] if isinstance(y, Iterable) else [float(y)] for y in Y]

@@ -551,8 +551,9 @@ function play() {
 function setTheme(theme) {
   document.documentElement.style.colorScheme = theme;
 }
-const isDark = () => (document.documentElement.style.colorScheme
-  || (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light')) === 'dark';
+const dark = matchMedia('(prefers-color-scheme: dark)');
+const isDark = () => (document.documentElement.style.colorScheme || (dark.matches ? 'dark' : 'light')) === 'dark';
+dark.addEventListener('change', () => paint()); // a canvas does not follow by itself
 let focused = root;
 function focusNode(i) {
   viewOf(focused)?.g.setAttribute('tabindex', -1);
@@ -583,7 +584,7 @@ const controls = {
   closer: () => zoom(1.25), farther: () => zoom(0.8),
   theme: () => {
     setTheme(isDark() ? 'light' : 'dark');
-    remember();
+    paint();
   },
   keys: () => $('help').showModal(), close: () => $('help').close(),
 };
