@@ -155,6 +155,10 @@ def test_train_classification(command: Command, tmp_path: Path) -> None:
     predicted = command("predict", "out/net.json", "t.csv").out.split()
     assert predicted[0] == "y"
     assert set(predicted[1:]) == {"u", "v"}
+    graph = (tmp_path / "out" / "graph.svg").read_text(encoding="utf-8")
+    assert re.search(r">t\.csv, row \d+: y [uv]<", graph)
+    assert ">x[1] = b<" in graph
+    assert "<title>x[1]: b, standardised: (value − " in graph
 
 
 def test_train_regression(command: Command, tmp_path: Path) -> None:
@@ -627,7 +631,7 @@ def test_explore_a_net(command: Command, tmp_path: Path) -> None:
     result = command("explore", "out/net.json", "--data", "data.csv", "--row", "7")
     assert result.code == 0
     assert "J of row 7 = " in result.out
-    assert "<title>net.json: row 7</title>" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<title>data.csv, row 7: y v</title>" in (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "the rows 1 to 20, got 21" in refused(
         command("explore", "out/net.json", "--data", "data.csv", "--row", "21")
     )

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from importlib import metadata
 from itertools import combinations
 from pathlib import Path, PurePosixPath
@@ -27,7 +28,7 @@ from tinygrad_sq import MLP, Parameter, Value, clamp, half_squared_error, leaky_
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.op import Op
 from tinygrad_sq.study import dot
-from tinygrad_sq.study.draw import draw_dot, notebook_svg, to_svg
+from tinygrad_sq.study.draw import draw_dot, layout, notebook_svg, picture_of, to_svg
 from tinygrad_sq.study.layout import Layout, arrange, plan
 from tinygrad_sq.study.picture import (
     SMALL_SIZE,
@@ -42,13 +43,15 @@ from tinygrad_sq.study.picture import (
     signed,
     text_width,
     tone,
+    with_meanings,
 )
 from tinygrad_sq.study.picture import (
     box as box_of,
 )
 from tinygrad_sq.study.route import ARROWHEAD, Route
-from tinygrad_sq.study.svg import css
-from tinygrad_sq.study.theme import FILL, ROLES, STEPS, STROKE
+from tinygrad_sq.study.svg import css, render
+from tinygrad_sq.study.theme import FILL, KINDS, ROLES, STEPS, STROKE, mix
+from tinygrad_sq.tabular import Meanings
 
 DEBIAN = shutil.which("dot")
 PURE = dot._of_graphviz_pure()
@@ -265,7 +268,7 @@ def test_steps_of_colour(x: float, name: str) -> None:
 
 
 def test_values_that_are_not_finite() -> None:
-    """NaN and inf are shown as such; the scale is that of what is finite."""
+    """NaN and inf are shown as such; the scale is that of what is finite, and its legend names what is not."""
     y = Value(math.nan, "n") * Value(math.inf, "i")
     y.backward()
     pic = picture(y)
@@ -273,6 +276,23 @@ def test_values_that_are_not_finite() -> None:
     assert [box.tone.name for box in pic.boxes] == ["pos6", "nan", "pos6"]
     assert pic.largest == 1.0
     assert 'class="chip nan"' in to_svg(y)
+    assert "nan" in legend(y)
+    assert {"∇ −inf, −1", "+1, +inf"} <= legend(y)
+    x = Value(2.0, "x")
+    y = x * math.inf
+    y.backward()
+    assert {"∇ −inf, −1", "+1, +inf"} <= legend(y)
+    assert "nan" not in legend(y)
+    assert {"∇ −1", "+1"} <= legend(neuron())
+
+
+def legend(root: Value) -> set[str]:
+    """The words of small size, those of the legend among them."""
+    return {
+        text.text or ""
+        for text in ElementTree.fromstring(to_svg(root)).iter(f"{SVG}text")
+        if text.get("class") == "caption"
+    }
 
 
 def test_description() -> None:
@@ -281,7 +301,7 @@ def test_description() -> None:
     assert root.findtext(f"{SVG}title") == "Computation graph of y"
     assert root.findtext(f"{SVG}desc") == (
         "y = 0.2913, at the end of a graph of 2 parameters, 1 input, 3 operations. Each box shows its gradient and "
-        "each arrow a local derivative; the largest gradient or contribution is 1 in size."
+        "each arrow a local derivative; the largest finite gradient or contribution is 1 in size."
     )
     assert root.get("role") == "img"
     assert root.get("width") is root.get("height") is None
@@ -762,6 +782,37 @@ def test_any_graph(graph: Any, rankdir: str, any_dot: str) -> None:
         assert svg.count(f'<rect class="{style}"') == sum(len(scope_) % 2 == parity for scope_ in pic.groups.values())
 
 
+def test_what_labels_mean() -> None:
+    """It is said in tooltips, in the description, and below the legend, where all of it is inside the view."""
+    words = {"x[0]": "<b>a & b</b>", "a2[0]": "class\n红", "y[0]": "c" * 200}
+    meanings = Meanings("t.csv, row 1: " + "長" * 80, words, ["x[0] = <b>a & b</b>", "a2[0] = class\n红", "y[0] = ccc"])
+    root = net(1, [1])
+    for pic in picture(root), picture_of(root, "neuron"):
+        told = with_meanings(pic, meanings)
+        tooltips = "\n".join(box.tooltip for box in told.boxes)
+        for line in ("x[0]: <b>a & b</b>", "a2[0]: class 红", f"y[0]: {'c' * 119}…"):
+            assert tooltips.splitlines().count(line) == 1
+        assert [box.tooltip.splitlines()[-1] for box in told.boxes] == [
+            box.tooltip.splitlines()[-1] for box in pic.boxes
+        ]
+        svg = ElementTree.fromstring(render(told, layout(told, "LR")))
+        texts = {text.text: text for text in svg.iter(f"{SVG}text")}
+        left, _, width, _ = map(float, svg.attrib["viewBox"].split())
+        lines = [f"t.csv, row 1: {'長' * 45}…", "x[0] = <b>a & b</b>", "a2[0] = class 红", "y[0] = ccc"]
+        for line in lines:
+            assert float(texts[line].attrib["x"]) + text_width(line, 9.5) < left + width
+        assert (svg.findtext(f"{SVG}desc") or "").endswith("; ".join(lines) + ".")
+
+
+def test_a_small_picture_is_as_wide_as_its_title() -> None:
+    """What stands below the legend is inside the view, even if it is wider than the picture and the legend."""
+    pic = with_meanings(picture(tanh(Value(0.5, "x"))), Meanings("長" * 80, {}, []))
+    svg = ElementTree.fromstring(render(pic, layout(pic, "LR")))
+    left, _, width, _ = map(float, svg.attrib["viewBox"].split())
+    *_, text = svg.iter(f"{SVG}text")
+    assert float(text.attrib["x"]) + text_width("長" * 59 + "…", 9.5) < left + width
+
+
 def test_what_stands_between_leaves_is_not_run_over() -> None:
     """Leaves are not put in order across an operation, wherever Graphviz puts that."""
     root = leaves_beside_an_operation()
@@ -817,10 +868,18 @@ def test_a_label_on_a_short_way() -> None:
 # --- the style sheet ---
 
 
-def luminance(colour: str) -> float:
+def linear(colour: str) -> list[float]:
+    """Red, green and blue as amounts of light."""
     channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+
+
+def product(row: Iterable[float], light: Iterable[float]) -> float:
+    return sum(a * b for a, b in zip(row, light))
+
+
+def luminance(colour: str) -> float:
+    return product((0.2126, 0.7152, 0.0722), linear(colour))
 
 
 def contrast(a: str, b: str) -> float:
@@ -846,6 +905,32 @@ def test_steps_differ_in_lightness(theme: int) -> None:
     for sign in ("pos", "neg"):
         away = [contrast(FILL[f"{sign}{step}"][theme], FILL["page"][theme]) for step in range(1, STEPS + 1)]
         assert away == sorted(set(away))
+
+
+# What is left of red, green and blue without the cones for long, middle or short waves (Machado et al. 2009).
+EYES = {
+    "all cones": [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)],
+    "protanopia": [(0.1523, 1.0526, -0.2049), (0.1145, 0.7863, 0.0992), (-0.0039, -0.0481, 1.0520)],
+    "deuteranopia": [(0.3673, 0.8606, -0.2280), (0.2801, 0.6725, 0.0474), (-0.0118, 0.0429, 0.9689)],
+    "tritanopia": [(1.2555, -0.0767, -0.1788), (-0.0784, 0.9308, 0.1476), (0.0047, 0.6914, 0.3039)],
+}
+
+
+def cielab(colour: str, eye: str) -> tuple[float, float, float]:
+    rgb = [min(1.0, max(0.0, product(row, linear(colour)))) for row in EYES[eye]]
+    xyz = [(0.4124, 0.3576, 0.1805), (0.2126, 0.7152, 0.0722), (0.0193, 0.1192, 0.9505)]
+    shares = [product(row, rgb) / sum(row) for row in xyz]  # of those of white
+    x, y, z = (math.cbrt(t) if t > 0.008856 else 7.787 * t + 16 / 116 for t in shares)
+    return 116 * y - 16, 500 * (x - y), 200 * (y - z)
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize("eye", EYES)
+def test_classes_are_told_apart(eye: str, theme: int) -> None:
+    """The colours of any two classes differ by 9 in CIELAB even at 40 % on the page."""
+    soft = [cielab(mix(FILL["page"][theme], kind[theme], 0.4), eye) for kind in KINDS]
+    for colour, other in combinations(soft, 2):
+        assert math.dist(colour, other) > 9.0
 
 
 def test_both_themes_style_the_same() -> None:

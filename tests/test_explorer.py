@@ -8,16 +8,35 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page
 from processes import output_under_any_hash_seed
 
-from tinygrad_sq import MLP, SGD, Value, cost, custom_op, dot, explore, fit, maximum, op, relu, tanh, where
+from tinygrad_sq import (
+    MLP,
+    SGD,
+    Value,
+    cost,
+    cross_entropy,
+    custom_op,
+    dot,
+    explore,
+    fit,
+    half_squared_error,
+    maximum,
+    op,
+    relu,
+    tanh,
+    where,
+)
+from tinygrad_sq.cli import main
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.job import sample_graph
 from tinygrad_sq.study.delta_view import deltas_table
 from tinygrad_sq.study.picture import picture, short, signed
+from tinygrad_sq.study.theme import FILL, KINDS, mix
 
 pytestmark = pytest.mark.xdist_group("browser")  # one worker has the browser, and not each its own
 
@@ -42,9 +61,13 @@ def open_page(context: BrowserContext, tmp_path: Path) -> Iterator[Open]:
     words: list[str] = []
     opened: list[str] = []
 
-    def opener(root: Value, fragment: str = "", path: Path | None = None, **options: Any) -> Page:
-        path = path or tmp_path / "page.html"
-        explore(root, path, **options)
+    def opener(root: Value | Path, fragment: str = "", path: Path | None = None, **options: Any) -> Page:
+        """Of a graph, or of a page that is there."""
+        if isinstance(root, Path):
+            path = root
+        else:
+            path = path or tmp_path / "page.html"
+            explore(root, path, **options)
         page = context.new_page()
         page.on("request", lambda request: requests.append(request.url))
         page.on("console", lambda message: words.append(message.text))
@@ -273,11 +296,54 @@ def test_a_change_is_computed_anew(open_page: Open) -> None:
 
 @pytest.mark.parametrize("text", ["", "1e999"])
 def test_what_is_no_number_changes_nothing(text: str, open_page: Open) -> None:
-    """An empty field, or a number beyond the floats, leaves everything as it was."""
+    """An empty field, or a number beyond the floats, leaves everything as it was, and shows again what counts."""
     page = open_page(formula())
     page.get_by_label("x, as a number").fill(text)
-    page.get_by_label("x, as a number").press("Tab")
+    page.get_by_label("x, as a number").press("Enter")
     assert page.evaluate("tape.data[tape.root]") == formula().data
+    assert page.get_by_label("x, as a number").input_value() == "1.5"
+
+
+def test_leaves_stand_in_the_order_of_their_use(open_page: Open) -> None:
+    """Inputs, parameters, targets; parameters as the model has them: layer by layer, neuron by neuron, W before b."""
+    model, J = net((2, 3, 2))
+    names = ["x[0]", "x[1]", *[p.label for p in model.parameters()], "y[0]", "y[1]"]
+    assert open_page(J).locator(".leaf label").all_text_contents() == names
+
+
+def test_what_is_not_yet_known_is_not_told(open_page: Open) -> None:
+    """Box, accessible name, tooltips and side panel say the same at each step, the focused box while it stays so."""
+    x = Value(0.5, "x")
+    y = tanh(x)
+    y.label = "y"
+    y.backward()
+    page = open_page(y, "#step=0")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowDown")
+    focused = "document.activeElement.getAttribute('aria-label')"
+    arrow, gradient = "links[0].g.querySelector('title').textContent", f"{x.grad:.6g}"
+    told = []
+    for _ in range(5):
+        page.evaluate("links[0].g.dispatchEvent(new Event('pointerenter'))")
+        panel = page.evaluate("showLeaf(0), rows.get(0).output.value").split(",")[0]
+        told.append([page.evaluate("viewOf(1).data.data"), page.evaluate(focused), panel, page.evaluate(arrow)])
+        page.keyboard.press("ArrowRight")
+    slope, value = short(x.grad), y.data
+    product = f"∂y / ∂x: upstream 1 × local {slope} = {slope}"
+    assert told == [
+        ["?", "y = not yet, ∇ not yet", "gradient not yet", "∂y / ∂x: not yet"],
+        [short(value), f"y = {value!r}, ∇ not yet", "gradient not yet", f"∂y / ∂x: local {slope}"],
+        [short(value), f"y = {value!r}, ∇ 1", "gradient not yet", f"∂y / ∂x: local {slope}"],
+        [short(value), f"y = {value!r}, ∇ 1", f"gradient {gradient}", product],
+        [short(value), f"y = {value!r}, ∇ 1", f"gradient {gradient}", product],
+    ]
+
+
+def test_one_operation_is_singular(open_page: Open) -> None:
+    """What there is once is counted without an s."""
+    y = tanh(Value(0.5, "x"))
+    y.backward()
+    assert "1 operation gave it; 1 edge led back" in text_of(open_page(y), "#now")
 
 
 def test_another_branch_is_other_edges(open_page: Open) -> None:
@@ -522,6 +588,16 @@ def test_running_and_pausing(open_page: Open) -> None:
     assert steps == page.evaluate("curve.length")
 
 
+@pytest.mark.parametrize("text", ["-5", "0", ""])
+def test_a_step_size_is_above_0(text: str, open_page: Open) -> None:
+    """What is no step size is put back to the one that counts."""
+    page = open_page(formula(), lr=0.25)
+    page.fill("#rate", text)
+    page.click("#descend")
+    assert page.input_value("#rate") == "0.25"
+    assert page.evaluate("tape.data[0]") == pytest.approx(0.5 - 0.25 * topological_order(formula())[0].grad)
+
+
 def test_a_step_that_leaves_the_finite_numbers_is_not_taken(open_page: Open) -> None:
     """Too large a step size stops the training with a word, and leaves the parameters finite."""
     x = Value(3.0, "x")
@@ -544,12 +620,135 @@ def test_the_plane_shows_what_the_net_decides(open_page: Open) -> None:
     assert x == pytest.approx([-0.665 + 5 / box["width"] * 1.43, 1.29 - 5 / box["width"] * 2.59], abs=0.02)
     colours = page.evaluate(
         "(() => { const [l, r, b, t] = graph.plane.box;"
-        " const pixels = $('plane').getContext('2d').getImageData(0, 0, 480, 480).data;"
-        " return [[9, 200], [200, 9], [470, 300], [300, 470]].map(([u, v]) => { const k = 4 * (480 * v + u);"
-        " return [l + (r - l) * u / 480, t - (t - b) * v / 480, pixels[k + 2] > pixels[k]] }) })()"
+        " const pixels = $('plane').getContext('2d').getImageData(0, 0, 512, 512).data;"
+        " return [[9, 200], [200, 9], [500, 300], [300, 500]].map(([u, v]) => { const k = 4 * (512 * v + u);"
+        " return [l + (r - l) * u / 512, t - (t - b) * v / 512, pixels[k + 2] > pixels[k]] }) })()"
     )
     for x0, x1, blue in colours:
         assert blue == (float(model([x0, x1])) > 0.0)
+    assert page.locator("#key span").all_text_contents() == [" y[0] = −1", " y[0] = 1"]
+    assert page.evaluate("plane.of") == [int(y > 0.0) for y in Y]
+
+
+def test_the_plane_of_a_constant(open_page: Open) -> None:
+    """Where all targets are one number, of whatever kind, the scale of values is about that."""
+    model, J = net((2, 4, 1))
+    page = open_page(J, model=model, data=(np.array(X, np.float32), np.full(12, 3)))
+    assert text_of(page, "#key span") == "2  4"
+
+
+def pixels(page: Page, points: list[list[float]]) -> list[list[int]]:
+    """The plane's red, green, blue and alpha at points of the inputs."""
+    colours: list[list[int]] = page.evaluate(
+        "points => { const [l, r, b, t] = plane.box, copy = document.createElement('canvas');"
+        " copy.width = copy.height = 512;"
+        " const context = copy.getContext('2d', {willReadFrequently: true});"
+        " context.drawImage($('plane'), 0, 0);"
+        " return points.map(([x, y]) =>"
+        " [...context.getImageData(512 * (x - l) / (r - l), 512 * (t - y) / (t - b), 1, 1).data]) }",
+        points,
+    )
+    return colours
+
+
+def grounds(page: Page, X: list[list[float]]) -> Iterator[tuple[list[float], list[int], bool]]:
+    """Of each square of the plane: the outputs, the colour in its middle, and whether no mark at X is near."""
+    left, right, bottom, top = page.evaluate("plane.box")
+    shares = [(k + 0.5) / 64 for k in range(64)]
+    points = [[left + (right - left) * u, bottom + (top - bottom) * v] for u in shares for v in shares]
+    outputs = page.evaluate("points => points.map(x => [...trainer.predict(x)])", points)
+    pixel = (right - left) / 512, (top - bottom) / 512
+    for point, h, colour in zip(points, outputs, pixels(page, points)):
+        yield h, colour, all(max(abs(a - b) / p for a, b, p in zip(point, x, pixel)) > 16 for x in X)
+
+
+def is_hue(colour: list[int], kind: int, theme: str, share: float = 1.0) -> bool:
+    """Whether it is the colour of a class, or so much of it on the page, up to the rounding of what is transparent."""
+    hue, ground = KINDS[kind][theme == "dark"], FILL["page"][theme == "dark"]
+    wanted = mix(ground, hue, share)
+    return all(abs(int(wanted[k : k + 2], 16) - c) <= 4 for k, c in zip((1, 3, 5), colour))
+
+
+def alpha(depth: float) -> float:
+    """Of a colour, by how far it is up its scale, in five steps."""
+    return 0.15 + 0.11 * min(4, math.floor(5 * depth))
+
+
+themes = pytest.mark.parametrize("theme", ["light", "dark"])
+CORNERS = [[-2.0, -2.0], [2.0, -2.0], [0.0, 2.0]]  # of three classes
+
+
+@pytest.mark.parametrize("way", ["one-hot", "index"])
+@themes
+def test_the_plane_of_classes(way: str, theme: str, open_page: Open) -> None:
+    """A point has the colour of the largest output, the deeper the more that leads; a sample that of its class. The key
+    names the classes, and the plane follows the training."""
+    model = MLP(2, [4, 3], "tanh", "sigmoid" if way == "one-hot" else "identity", seed=1, init="glorot")
+    X = [[x + 0.3 * k, y - 0.3 * k] for k in range(4) for x, y in CORNERS]
+    classes = [s % 3 for s in range(12)]
+    Y = [[float(c == k) for k in range(3)] for c in classes] if way == "one-hot" else classes
+    loss = half_squared_error if way == "one-hot" else cross_entropy
+    page = open_page(
+        sample_graph(model, X[0], [1.0, 0.0, 0.0]), f"#theme={theme}", model=model, data=(X, Y), lr=1.0, loss=loss
+    )
+    seen = []
+    for _ in range(2):
+        squares = [(h, sorted(h)[-1] - sorted(h)[-2], colour, free) for h, colour, free in grounds(page, X)]
+        most = max(lead for _, lead, _, _ in squares)
+        for h, lead, (*colour, opaque), free in squares:
+            if free:
+                assert is_hue(colour, h.index(max(h)), theme)
+                assert opaque / 255 == pytest.approx(alpha(lead / most), abs=0.01)
+        assert all(is_hue(colour, c, theme) for colour, c in zip(pixels(page, X), classes))
+        seen.append([colour for _, _, colour, _ in squares])
+        page.click("#hundred")
+    assert seen[0] != seen[1]
+    assert page.locator("#key span").all_text_contents() == [" a3[0]", " a3[1]", " a3[2]"]
+    dabs = page.evaluate("[...document.querySelectorAll('#key path')].map(dab => getComputedStyle(dab).fill)")
+    assert all(is_hue([*map(int, re.findall(r"\d+", dab))], k, theme) for k, dab in enumerate(dabs))
+    assert len(dabs) == 3
+
+
+def test_the_plane_follows_the_theme(open_page: Open) -> None:
+    """It is drawn anew when the reader changes the theme, or the system does."""
+    model, J = net((2, 4, 1))
+    page = open_page(J, model=model, data=(X, Y))
+    kind = int(Y[5] > 0.0)
+    assert is_hue(pixels(page, X)[5], kind, "light")
+    page.emulate_media(color_scheme="dark")
+    assert is_hue(pixels(page, X)[5], kind, "dark")
+    page.keyboard.press("t")
+    assert is_hue(pixels(page, X)[5], kind, "light")
+
+
+@themes
+def test_the_plane_of_a_value(theme: str, open_page: Open) -> None:
+    """Of a regression: points and samples have the colour of their value, on one scale, whose ends the key shows."""
+    model = MLP(2, [4, 1], "tanh", seed=1, init="glorot")
+    X = [[x / 3.0, y / 3.0] for x in range(-3, 4) for y in range(-3, 4)]
+    Y = [x + 2.0 * y + 10.0 for x, y in X]
+    page = open_page(sample_graph(model, X[0], [Y[0]]), f"#theme={theme}", model=model, data=(X, Y), lr=0.05)
+    page.click("#hundred")
+    for (value,), (*colour, opaque), free in grounds(page, X):
+        if free:
+            assert is_hue(colour, int(value > 10.0), theme)
+            assert opaque / 255 == pytest.approx(alpha(abs(value - 10.0) / 3.0), abs=0.01)
+    for y, colour in zip(Y, pixels(page, X)):
+        assert is_hue(colour, int(y > 10.0), theme, alpha(abs(y - 10.0) / 3.0))
+    assert text_of(page, "#key").startswith("7  13a3[0]")
+    assert page.locator("#key path").count() == 10
+
+
+def test_no_plane_where_there_is_none(open_page: Open) -> None:
+    """Not for three inputs, and not for several outputs that are no classes."""
+    model = MLP(3, [2, 1], "tanh", seed=1)
+    X = [[0.1, 0.2, 0.3], [0.3, 0.1, 0.2]]
+    page = open_page(sample_graph(model, X[0], [1.0]), model=model, data=(X, [1.0, 0.0]))
+    assert page.locator("#map").is_hidden()
+    model = MLP(2, [2, 2], "tanh", seed=1)
+    for Y in ([[0.3, 0.7], [0.1, 0.2]], [[1.0, 1.0], [0.0, 1.0]]):
+        page = open_page(sample_graph(model, X[0][:2], Y[0]), model=model, data=([x[:2] for x in X], Y))
+        assert page.locator("#map").is_hidden()
 
 
 def test_a_model_and_its_data_belong_together() -> None:
@@ -729,6 +928,29 @@ def test_hostile_labels_are_text(open_page: Open, context: BrowserContext) -> No
     assert (page.locator("h1").text_content() or "").startswith("<b></script>")
 
 
+def test_what_labels_mean(open_page: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The columns of a CSV net stand below the title, in names to be read aloud, at the fields; as text."""
+    (tmp_path / "t.csv").write_text("<b>a,c\n1,</script>\n2,v\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "t.csv", "--target", "c", "--hidden", "2", "--epochs", "1", "--test-fraction", "0"]) == 0
+    assert main(["explore", "out/net.json", "--data", "t.csv", "--row", "2"]) == 0
+    page = open_page(tmp_path / "page.html")
+    assert text_of(page, "h1") == "t.csv, row 2: c v"
+    assert text_of(page, "#legend") == (
+        "x[0] = <b>a · y[0], a3[0] = class </script> · y[1], a3[1] = class v"
+        " · x standardised: (value − mean) / deviation"
+    )
+    told = "x[0]: <b>a, standardised: (value − 1.5) / 0.5"
+    page.get_by_label(told).fill("0.5")
+    x, a = (page.evaluate("name => names.indexOf(name)", name) for name in ("x[0]", "a3[1]"))
+    page.evaluate(f"focusNode({x})")
+    focused = "document.activeElement.getAttribute('aria-label')"
+    assert page.evaluate(focused).startswith(f"{told}\nx[0] = 0.5, ∇ ")
+    page.evaluate(f"focusNode({a})")
+    assert page.evaluate(focused).startswith("a3[1]: class v\na3[1] = ")
+    assert open_page(formula()).locator("#legend").is_hidden()
+
+
 def test_a_path_with_spaces_and_chinese(open_page: Open, tmp_path: Path) -> None:
     """The page opens from any folder."""
     folder = tmp_path / "链式 法则 #1"
@@ -737,7 +959,7 @@ def test_a_path_with_spaces_and_chinese(open_page: Open, tmp_path: Path) -> None
     assert page.locator("#graph").is_visible()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@themes
 def test_axe_finds_nothing(theme: str, open_page: Open) -> None:
     """axe, the checker of accessibility, finds no violation, light or dark, with and without the dialog."""
     model, J = net()

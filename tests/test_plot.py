@@ -1,5 +1,6 @@
 """Plots: the same bytes each time, labelled axes, the right scale, and what to do without matplotlib."""
 
+import re
 import sys
 from xml.etree import ElementTree
 
@@ -8,16 +9,14 @@ import pytest
 
 from tinygrad_sq.plot import decision_svg, loss_svg
 
+SVG = "{http://www.w3.org/2000/svg}"
 FALLING = [2.0**-k for k in range(12)]
 POINTS = [(0.0, 0.0), (2.0, 0.0), (0.0, 1.0), (2.0, 1.0)]
 
 
 def texts(svg: str) -> list[str]:
     """What a reader sees, in the order of the file."""
-    return [
-        "".join(text.itertext()).strip()
-        for text in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")
-    ]
+    return ["".join(text.itertext()).strip() for text in ElementTree.fromstring(svg).iter(f"{SVG}text")]
 
 
 def test_same_bytes() -> None:
@@ -80,6 +79,22 @@ def test_decision() -> None:
     assert max(calls) == pytest.approx((2.3, 1.15))
     other = decision_svg(lambda x, y: 1.0 - x, POINTS, [False, True, False, True], "Halves", resolution=5)
     assert other != svg
+
+
+def test_dark_theme() -> None:
+    """Each colour of a plot is in the style of an element, for which there is a rule of the dark theme; and no mark in
+    <defs>, where that does not reach, has a style of its own."""
+    for svg in loss_svg(FALLING, FALLING), decision_svg(lambda x, y: x - 1.0, POINTS, [False, True] * 2, "#abc", 5):
+        dark, body = re.findall(r"(?s)<style>@media \(prefers-color-scheme:dark\)\{(.*?)\}</style>(.*)", svg)[0]
+        rules = set(re.findall(r'\[style\*="(.*?)"\]', dark))
+        used = set(re.findall(r"[-\w]+: #[0-9a-f]+", body))
+        assert used <= rules
+        assert {"fill: #ffffff", "stroke: #1f2328", "fill: #1f2328"} <= used
+        root = ElementTree.fromstring(svg)
+        assert root.get("class") == "tinygrad-sq"
+        marks = [path for defs in root.iter(f"{SVG}defs") for path in defs.iter(f"{SVG}path")]
+        assert marks
+        assert not [mark for mark in marks if mark.get("style")]
 
 
 def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:

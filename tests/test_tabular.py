@@ -191,6 +191,50 @@ def test_encoding_of_numbers(tmp_path: Path) -> None:
     assert encoding.decode([3.0]) == 50.0
 
 
+def test_meanings_of_classes(tmp_path: Path) -> None:
+    """Inputs are columns that are standardised, targets and outputs classes, and the title is the row."""
+    read = table(tmp_path, "a,y,b\n1,v,0\n3,u,0\n9,v,6\n")
+    encoding = Encoding.of(read, "y", ("u", "v"), [0, 1])
+    title, words, legend = encoding.meanings(read, 2, 4)
+    assert title == "t.csv, row 3: y v"
+    assert words == {
+        "x[0]": "a, standardised: (value − 2) / 1",
+        "x[1]": "b, standardised: (value − 0) / 1",
+        "y[0]": "class u",
+        "a4[0]": "class u",
+        "y[1]": "class v",
+        "a4[1]": "class v",
+    }
+    assert legend == [
+        "x[0] = a",
+        "x[1] = b",
+        "y[0], a4[0] = class u",
+        "y[1], a4[1] = class v",
+        "x standardised: (value − mean) / deviation",
+    ]
+
+
+def test_meanings_of_numbers(tmp_path: Path) -> None:
+    """The target of a regression is a column and standardised, too."""
+    read = table(tmp_path, "a,y\n-1,10\n-3,30\n")
+    title, words, legend = Encoding.of(read, "y", (), [0, 1]).meanings(read, 0, 3)
+    assert title == "t.csv, row 1: y 10"
+    y = "y, standardised: (value − 20) / 10"
+    assert words == {"x[0]": "a, standardised: (value + 2) / 1", "y[0]": y, "a3[0]": y}
+    assert legend == ["x[0] = a", "y[0], a3[0] = y", "all standardised: (value − mean) / deviation"]
+
+
+def test_meanings_of_many_columns(tmp_path: Path) -> None:
+    """A legend of many columns says how many it leaves out."""
+    names = [f"c{j}" for j in range(40)]
+    read = table(tmp_path, f"{','.join(names)},y\n{'0,' * 40}1\n{'1,' * 40}2\n")
+    _, words, legend = Encoding.of(read, "y", (), [0, 1]).meanings(read, 0, 3)
+    assert len(words) == 42
+    assert [text.partition(" = ")[2] for text in legend[:12]] == names[:12]
+    assert legend[12] == "… 28 more"
+    assert len(legend) == 15
+
+
 @pytest.mark.parametrize(
     ("ignore", "message"),
     [

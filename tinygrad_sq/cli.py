@@ -89,7 +89,7 @@ def _train(options: argparse.Namespace) -> None:
     _print_residuals(job, s)
     print()
     print(f"wrote {out / 'net.json'}: the net, for `tinygrad-sq predict {out / 'net.json'} FILE.csv`")
-    _try_to_write(out / "graph.svg", lambda: _graph_svg(J), f"J of row {s + 1}, each value with its gradient")
+    _try_to_write(out / "graph.svg", lambda: _sample_svg(job, s, J), f"J of row {s + 1}, each value with its gradient")
     _try_to_write(out / "loss.svg", lambda: _loss_svg(job, history), "the cost, epoch by epoch")
 
 
@@ -172,7 +172,18 @@ def _try_to_write(path: Path, make: Callable[[], str], what: str) -> None:
         print(f"wrote {path}: {what}")
 
 
-def _graph_svg(root: Value, detail: str = "auto", rankdir: str = "LR") -> str:
+def _sample_svg(job: Job, s: int, J: Value) -> str:
+    from tinygrad_sq.study.draw import layout, picture_of
+    from tinygrad_sq.study.picture import with_meanings
+    from tinygrad_sq.study.svg import render
+
+    meanings = job.encoding.meanings(job.table, s, len(job.model.layers) + 1)
+    with _drawing():
+        pic = with_meanings(picture_of(J), meanings)
+        return render(pic, layout(pic, "LR"))
+
+
+def _graph_svg(root: Value, detail: str, rankdir: str) -> str:
     from tinygrad_sq.study.draw import to_svg
 
     with _drawing():
@@ -261,8 +272,9 @@ def _explore(options: argparse.Namespace) -> None:
     if row > len(X):
         raise UsageError(f"--row: {options.data} has the rows 1 to {len(X)}, got {row}")
     J = sample_graph(model, X[row - 1], Y[row - 1])
+    meanings = encoding.meanings(table, row - 1, len(model.layers) + 1)
     with _drawing():
-        html = page(J, model=model, data=(X, Y), title=f"{Path(options.formula).name}: row {row}")
+        html = page(J, model=model, data=(X, Y), meanings=meanings)
     with _writing(options.output):
         write(options.output, html)
     print(f"J of row {row} = {J.data!r}")

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-BLUE, VERMILION, INK, GRID = "#0072b2", "#d55e00", "#333333", "#dddddd"  # Okabe and Ito's: told apart by everyone
+from tinygrad_sq.study.theme import FILL, STROKE
+
+# All that a plot is drawn with, and what each colour is in the dark theme.
+COLOURS = dict((FILL["page"], FILL["ink"], STROKE["group"], STROKE["pos"], STROKE["neg"]))
+PAGE, INK, GRID, BLUE, VERMILION = COLOURS
+# matplotlib writes a colour into the style of the element that has it, which is what a rule of CSS can go by.
+DARK = [f":root.tinygrad-sq{{background:{COLOURS[PAGE]}}}"] + [
+    f'.tinygrad-sq [style*="{what}: {light}"]{{{what}:{dark}!important}}'
+    for light, dark in COLOURS.items()
+    for what in ("fill", "stroke")
+]
 
 STYLE = {
     "svg.hashsalt": "tinygrad_sq",  # identifiers from the content and not from chance: one plot, one sequence of bytes
@@ -81,7 +92,7 @@ def decision_svg(
         axes.contour(xs, ys, scores, levels=[0.0], colors=[INK], linewidths=1.2)
         for side, color, marker, name in ((True, BLUE, "o", "class +1"), (False, VERMILION, "^", "class −1")):
             chosen = [p for p, is_positive in zip(points, positive) if is_positive is side]
-            axes.scatter(*zip(*chosen), c=color, marker=marker, s=22, edgecolors="white", linewidths=0.6, label=name)
+            axes.scatter(*zip(*chosen), c=color, marker=marker, s=22, edgecolors=PAGE, linewidths=0.6, label=name)
         axes.set_aspect("equal")
         axes.set_xlabel("x[0] (no unit)")
         axes.set_ylabel("x[1] (no unit)")
@@ -96,7 +107,7 @@ def _range(xs: Sequence[float], margin: float) -> tuple[float, float]:
 
 
 def _svg(draw: Callable[[Any], None], inches: tuple[float, float], title: str) -> str:
-    """What `draw` puts on a pair of axes, as SVG on a white ground; no state of matplotlib's is read or changed."""
+    """What `draw` puts on a pair of axes, as SVG, light and dark; no state of matplotlib's is read or changed."""
     try:
         from matplotlib import rc_context, rcParamsDefault
         from matplotlib.figure import Figure
@@ -110,4 +121,11 @@ def _svg(draw: Callable[[Any], None], inches: tuple[float, float], title: str) -
         draw(axes)
         file = io.StringIO()
         figure.savefig(file, format="svg", metadata={"Title": title, "Date": None, "Creator": None})
-    return file.getvalue()
+    style = "\n".join(["<style>@media (prefers-color-scheme:dark){", *DARK, "}</style>"])
+    svg = (
+        file.getvalue()
+        .replace("<svg ", '<svg class="tinygrad-sq" ', 1)
+        .replace("</metadata>", f"</metadata>\n{style}", 1)
+    )
+    # The rules do not reach into a mark that is drawn by <use>; its style is that of the <use> as well.
+    return re.sub(r'(<defs>\s*<path [^>]*?) style="[^"]*"', r"\1", svg)

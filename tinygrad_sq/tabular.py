@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 from statistics import fmean, pstdev
-from typing import Any
+from typing import Any, NamedTuple
 
 from tinygrad_sq.op import counted
 
@@ -154,6 +154,23 @@ class Scale:
     def inverse(self, x: float) -> float:
         return self.mean + self.deviation * x
 
+    def __str__(self) -> str:
+        sign = "+" if self.mean < 0.0 else "−"
+        return f"standardised: (value {sign} {abs(self.mean):.4g}) / {self.deviation:.4g}"
+
+
+class Meanings(NamedTuple):
+    """What the labels in the graph of one row stand for.
+
+    title   the file, the row, and what the target is there
+    words   by label, of an input, a target or an output: the column or the class, and how the number is standardised
+    legend  all of them in short
+    """
+
+    title: str
+    words: dict[str, str]
+    legend: list[str]
+
 
 @dataclass(frozen=True)
 class Encoding:
@@ -212,6 +229,20 @@ class Encoding:
             return self.classes[max(range(len(output)), key=output.__getitem__)]
         return self.scale.inverse(output[0])
 
+    def meanings(self, table: Table, i: int, last: int) -> Meanings:
+        """What labels stand for in the graph of row i, counted from 0; the net's outputs are a of layer `last`."""
+        outputs = [f"class {name}" for name in self.classes] or [self.target]
+        words = {f"x[{j}]": f"{name}, {scale}" for j, (name, scale) in enumerate(self.inputs.items())}
+        for k, name in enumerate(outputs):
+            words[f"y[{k}]"] = words[f"a{last}[{k}]"] = name if self.classes else f"{name}, {self.scale}"
+        legend = [
+            *_some([f"x[{j}] = {name}" for j, name in enumerate(self.inputs)]),
+            *_some([f"y[{k}], a{last}[{k}] = {name}" for k, name in enumerate(outputs)]),
+            f"{'x' if self.classes else 'all'} standardised: (value − mean) / deviation",
+        ]
+        cell = table.column(self.target)[i]
+        return Meanings(f"{Path(table.source).name}, row {i + 1}: {self.target} {cell}", words, legend)
+
     def to_json(self) -> dict[str, Any]:
         """The encoding as what JSON can hold."""
         return {
@@ -236,6 +267,11 @@ class Encoding:
             here, there = [f"{counted(i, 'input')} and {counted(o, 'output')}" for i, o in (expected, (n_in, n_out))]
             raise TableError(f"its columns and classes are those of a net with {here}, and it has {there}")
         return encoding
+
+
+def _some(items: list[str], most: int = 12) -> list[str]:
+    """As many as can be read."""
+    return items if len(items) <= most else [*items[:most], f"… {len(items) - most} more"]
 
 
 def _text(x: Any) -> str:

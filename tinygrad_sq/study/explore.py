@@ -13,7 +13,7 @@ import string
 import zlib
 from base64 import b64encode, b85encode
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
@@ -40,7 +40,8 @@ from tinygrad_sq.study.picture import (
 )
 from tinygrad_sq.study.route import Point, Route
 from tinygrad_sq.study.svg import SIGNS
-from tinygrad_sq.study.theme import FILL, ROLES, STROKE, WIDTHS
+from tinygrad_sq.study.theme import FILL, KINDS, ROLES, STROKE, WIDTHS
+from tinygrad_sq.tabular import Meanings
 from tinygrad_sq.train import Loss
 from tinygrad_sq.value import Value, record
 
@@ -91,8 +92,10 @@ def page(
     lr: float = 0.1,
     title: str = "",
     force: bool = False,
+    meanings: Meanings | None = None,
 ) -> str:
-    """The HTML of `explore`: the same bytes for the same graph."""
+    """The HTML of `explore`: the same bytes for the same graph. `meanings` says what its labels stand for."""
+    meanings = meanings or Meanings(title, {}, [])
     pic = picture(root, force)
     order = topological_order(root)
     names = Names(order, set(order), root)
@@ -100,16 +103,24 @@ def page(
     net = _net(order)
     by_neuron = net is not None and len(order) > EVERY_VALUE
     training = _training(model, data, loss, lam, lr)
+    labels = [order[i].label for i in net[-1]["a"]] if net else []
+    outputs = [shown(meanings.words.get(label, label), 60) for label in labels]
     graph = {
         "tape": graph_json(root),
         "names": [shown(names[node].text, 80) for node in order],
+        "meanings": {
+            i: shown(f"{node.label}: {meanings.words[node.label]}", 120)
+            for i, node in enumerate(order)
+            if node.label in meanings.words
+        },
+        "legend": [shown(text, 60) for text in meanings.legend],
         "loose": [i for i, node in enumerate(order) if names.binds_loosely(node)],
         **_written(order),
         "net": net,
         "train": training,
         "parameters": _parameters(order, model),
         "lr": lr,
-        "plane": _plane(net, training),
+        "plane": _plane(net, training["X"], data[1], outputs) if net and data and training else None,
         **_boxes(pic),
         **({} if by_neuron else _drawing(pic, layout(pic, "LR"))),
     }
@@ -121,7 +132,7 @@ def page(
     parts = [_dense(_asset("body.html")), style, script, json.dumps(graph, **COMPACT)]
     packed = zlib.compress(json.dumps(parts, **COMPACT).encode(), 9)
     slots = {
-        "title": escape(shown(title or _title(root, net), 80)),
+        "title": escape(shown(meanings.title or _title(root, net), 80)),
         "styles": _hash(style),
         "scripts": f"{_hash(loader)}' '{_hash(script)}",
         "loader": loader,
@@ -163,10 +174,12 @@ def _hash(text: str) -> str:
 def _style() -> str:
     """The style sheet: both themes as variables, what is filled and drawn with them, and explorer.css."""
     colours = FILL | {f"{name}-line": pair for name, pair in STROKE.items()}
+    colours |= {f"kind{k}": pair for k, pair in enumerate(KINDS)}
     variables = [f"--{name}:light-dark({light},{dark})" for name, (light, dark) in colours.items()]
     rules = [f":root{{color-scheme:light dark;{';'.join(variables)}}}"]
     rules += [f".{name}{{fill:var(--{name});stroke:var(--{name}-line)}}" for name in ("group", "subgroup", *ROLES)]
     rules += [f".{tone}{{fill:var(--{tone})}}" for tone in FILL if tone[:3] in STROKE or tone in STROKE]
+    rules += [f".kind{k}{{fill:var(--kind{k})}}" for k in range(len(KINDS))]
     for sign in SIGNS:
         rules += [f".arrow.{sign}{{stroke:var(--{sign}-line);fill:var(--{sign}-line)}}"]
     rules += [f".w{step}{{stroke-width:{width}px}}" for step, width in enumerate(WIDTHS)]
@@ -326,16 +339,42 @@ def _parameters(order: list[Value], model: Module | None) -> list[int]:
     return [index[p] for p in [p for p in leaves if isinstance(p, Parameter)] or leaves]
 
 
-def _plane(net: list[dict[str, Any]] | None, training: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The plane of the inputs, if there are two of them and one output, and samples."""
-    if not training or not net or [len(net[0]["x"]), len(net[-1]["z"])] != [2, 1]:
+def _plane(
+    net: list[dict[str, Any]], X: list[list[float]], Y: Collection[Any], names: list[str]
+) -> dict[str, Any] | None:
+    """The plane of the inputs, if there are two of them, with the samples, and what the outputs, of these names, are:
+
+    several outputs                 one for each class, if the targets say so
+    one, for two different targets  two classes, one on each side of the `level`
+    one, for more                   a value, of which colours show at `most` so much above and below the level
+    """
+    if len(net[0]["x"]) != 2:
         return None
-    targets = [y for (y,) in training["Y"]]
-    return {
+    targets = [[*map(float, y)] if isinstance(y, Iterable) else [float(y)] for y in Y]
+    plane = {
         "x": net[0]["x"],
-        "level": (min(targets) + max(targets)) / 2,
-        "box": [end for xs in zip(*training["X"]) for end in _range(xs)],
+        "box": [end for xs in zip(*X) for end in _range(xs)],
+        "hues": [f"--kind{k}" for k in range(len(KINDS))],
     }
+    if len(names) > 1:
+        classes = _classes(targets, len(names))
+        return classes if classes is None else plane | {"level": None, "most": None, "of": classes, "names": names}
+    values = [y for (y,) in targets]
+    low, high = min(values), max(values)
+    level = (low + high) / 2
+    if len(set(values)) == 2:
+        sides = [f"y[0] = {short(y)}" for y in (low, high)]
+        return plane | {"level": level, "most": None, "of": [int(y > level) for y in values], "names": sides}
+    return plane | {"level": level, "most": (high - low) / 2 or 1.0, "of": values, "names": names}
+
+
+def _classes(targets: list[list[float]], n: int) -> list[int] | None:
+    """The class of each sample, if targets are such of n: their numbers, or one-hot."""
+    if all(len(y) == 1 and y[0] in range(n) for y in targets):
+        return [int(k) for (k,) in targets]
+    if len({t for y in targets for t in y}) == 2 and all(y.count(max(y)) == 1 for y in targets):
+        return [y.index(max(y)) for y in targets]
+    return None
 
 
 def _range(xs: Sequence[float]) -> tuple[float, float]:

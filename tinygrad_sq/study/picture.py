@@ -13,6 +13,7 @@ from tinygrad_sq.checks import checked
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.nn import Parameter
 from tinygrad_sq.study.theme import STEPS
+from tinygrad_sq.tabular import Meanings
 from tinygrad_sq.value import Value
 
 LARGEST = 3000  # a layout takes 3 s for 3,400 values and a minute for 10,000; nobody can read either
@@ -26,10 +27,12 @@ class TooLargeError(ValueError):
 
 
 class Tone(NamedTuple):
-    """A step of colour: the sign ("pos", "neg", "zero", "nan", or "none" for no gradient) and, 1 to STEPS, the size."""
+    """A step of colour: the sign ("pos", "neg", "zero", "nan", or "none" for no gradient) and, 1 to STEPS, the size.
+    What is infinite has the last step."""
 
     sign: str
     step: int = 0
+    infinite: bool = False
 
     @property
     def name(self) -> str:
@@ -134,6 +137,7 @@ class Picture(NamedTuple):
     stacks: tuple[tuple[int, ...], ...] = ()  # boxes that stand one below the other, in this order
     root: bool = True  # whether the last box is that of the root
     scale: str = "∇"  # what the scale of colours in the legend is of
+    captions: tuple[str, ...] = ()  # what stands below the legend
 
 
 def picture(root: Value, force: bool = False) -> Picture:
@@ -156,6 +160,18 @@ def picture(root: Value, force: bool = False) -> Picture:
     name = boxes[-1].name or boxes[-1].glyph
     words = f"{_description(boxes)} {gradients_in_words(largest)}"
     return Picture(boxes, arrows, clusters(order), largest, f"Computation graph of {name}", words, ON_ARROWS)
+
+
+def with_meanings(pic: Picture, meanings: Meanings) -> Picture:
+    """The picture with what labels stand for in tooltips, in its description, and below the legend."""
+    boxes = []
+    for box in pic.boxes:
+        labels = [box.glyph, *[cell.name for row in box.rows for cell in row]]
+        lines = [f"{label}: {shown(meanings.words[label], 120)}" for label in labels if label in meanings.words]
+        boxes.append(box._replace(tooltip="\n".join([*lines, box.tooltip])))
+    captions = tuple([shown(text, 60) for text in (meanings.title, *meanings.legend)])
+    description = f"{pic.description} {'; '.join(captions)}."
+    return pic._replace(boxes=boxes, description=description, captions=captions)
 
 
 ON_ARROWS = ("on an arrow: × local derivative", "its colour and width: upstream × local")
@@ -183,7 +199,7 @@ def tone(x: float, largest: float) -> Tone:
     if x == 0.0:
         return Tone("zero")
     below = math.ceil(2.0 * (math.log10(abs(x)) - math.log10(largest))) if abs(x) < largest else 0
-    return Tone("pos" if x > 0.0 else "neg", max(1, STEPS + below))
+    return Tone("pos" if x > 0.0 else "neg", max(1, STEPS + below), math.isinf(x))
 
 
 # --- boxes and arrows ---
@@ -363,6 +379,6 @@ def gradients_in_words(largest: float | None) -> str:
     if largest is None:
         return "Backward has not run yet, so gradients are not shown."
     return (
-        "Each box shows its gradient and each arrow a local derivative; the largest gradient or contribution is "
-        f"{short(largest)} in size."
+        "Each box shows its gradient and each arrow a local derivative; the largest finite gradient or "
+        f"contribution is {short(largest)} in size."
     )

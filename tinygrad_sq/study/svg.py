@@ -196,13 +196,15 @@ def outline(role: str, x: float, y: float, width: float, height: float) -> str:
 def draw_legend(canvas: Canvas, pic: Picture) -> None:
     """What shapes, colours and widths mean, of those that the picture has, in as many rows as its width asks for."""
     canvas.cover((canvas.left + LEGEND_WIDTH, canvas.bottom))
-    left, y = canvas.left, canvas.bottom + LEGEND_ROW
-    x = left
-    for draw, width in _legend_items(pic):
-        if x > left and x + width > canvas.right:
-            x, y = left, y + LEGEND_ROW
-        draw(canvas, x, y)
-        x += width + 14.0
+    left, y = canvas.left, canvas.bottom
+    for items in filter(None, (_legend_items(pic), [*map(_words, pic.captions)])):
+        x, y = left, y + LEGEND_ROW
+        for draw, width in items:
+            if x > left and x + width > canvas.right:
+                x, y = left, y + LEGEND_ROW
+            draw(canvas, x, y)
+            canvas.cover((x + width, y))
+            x += width + 14.0
     canvas.cover((left, y + 8.0))
 
 
@@ -210,7 +212,11 @@ def _legend_items(pic: Picture) -> list[tuple[Any, float]]:
     roles = {box.role for box in pic.boxes}
     items: list[tuple[Any, float]] = [_key(role, ROLE_WORDS.get(role, role)) for role in ROLES if role in roles]
     if pic.largest is not None:
-        items += [_scale(pic.scale, pic.largest)]
+        tones = [cell.tone for box in pic.boxes for row in box.rows for cell in row if cell.tone]
+        tones += [arrow.tone for arrow in pic.arrows]
+        items += [_scale(pic.scale, pic.largest, any(tone.infinite for tone in tones))]
+        if any(tone.sign == "nan" for tone in tones):
+            items += [_not_a_number()]
         if pic.arrows:
             items += map(_words, pic.notes)
     return items
@@ -234,9 +240,19 @@ def _words(words: str) -> tuple[Any, float]:
     return draw, text_width(words, SMALL_SIZE)
 
 
-def _scale(name: str, largest: float) -> tuple[Any, float]:
+def _not_a_number() -> tuple[Any, float]:
+    def draw(canvas: Canvas, x: float, y: float) -> None:
+        canvas.rectangle(x, y - 5.0, 11.0, 10.0, 0.0, "chip nan")
+        canvas.text(x + 16.0, y + 3.4, "nan", "caption")
+
+    return draw, 16.0 + text_width("nan", SMALL_SIZE)
+
+
+def _scale(name: str, largest: float, infinite: bool) -> tuple[Any, float]:
     low, high = short(largest * 10 ** (-(STEPS - 1) / 2), 2), short(largest, 2)
-    texts = (f"{name} −{high}", f"±{low}", "+" + high)
+    texts = [f"{name} −{high}", f"±{low}", "+" + high]
+    if infinite:
+        texts = [f"{name} −inf, −{high}", f"±{low}", f"+{high}, +inf"]
     widths = [text_width(text, SMALL_SIZE) for text in texts]
     side = STEPS * 11.0
 

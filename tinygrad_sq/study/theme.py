@@ -19,6 +19,16 @@ def mix(a: str, b: str, t: float) -> str:
     return "#" + "".join(f"{round(x + (y - x) * t):02x}" for x, y in channels)
 
 
+# Of classes, in the light and in the dark theme: told apart by every eye where they lie softly on the page, too.
+KINDS = (
+    (VERMILION, "#f08a3c"),
+    (BLUE, "#4aa8de"),
+    ("#e0c000", "#f0e442"),
+    ("#444444", "#e8e8e8"),
+    ("#e078a0", "#a84f80"),
+    ("#6b3d00", "#0059a8"),
+)
+
 # class of an element: its colour in the light and in the dark theme
 FILL: dict[str, tuple[str, str]] = {
     "page": ("#ffffff", "#0d1117"),

@@ -3,7 +3,7 @@
 const graph = JSON.parse(document.getElementById('data').textContent);
 const {Tape} = core;
 const tape = new Tape(graph.tape);
-const {names, boxes} = graph;
+const {names, meanings, boxes} = graph;
 const {root} = tape;
 const J = names[root];
 const loose = new Set(graph.loose);
@@ -50,6 +50,7 @@ function short(x, digits = 4) {
   return text.replace(/-/g, '−');
 }
 const signed = x => (x > 0 ? '+' : '') + short(x);
+const counted = (n, what) => `${n} ${what}${n === 1 ? '' : 's'}`;
 const direction = x => x > 0 ? 'up' : x < 0 ? 'down' : '';
 
 // The colour of a gradient: its sign, and its size in half decades below the largest.
@@ -65,6 +66,8 @@ function tone(x, largest) {
 const stage = $('graph'), world = svg('g', {});
 stage.append(world);
 $('title').textContent = document.title;
+$('legend').textContent = graph.legend.join(' · ');
+$('legend').hidden = !graph.legend.length;
 
 // A leaf's shape says what it is, as its colour does.
 function outline(role, width, height) {
@@ -120,9 +123,10 @@ function drawArrow(into, user, k, d, tipX, tipY, x, y) {
   into.append(link.g);
   links.push(link);
   return hinted(link, () => {
-    const upstream = tape.grad[user], local = tape.local[user][k];
-    return `${by(user)} / ${by(arg)}: ` + (local == null ? 'no gradient flows'
-      : `upstream ${short(upstream)} × local ${short(local)} = ${short(upstream * local)}`);
+    const local = tape.local[user][k], e = tape.edges.findIndex(edge => edge.user === user && edge.k === k);
+    return `${by(user)} / ${by(arg)}: ` + (user >= reachedBy() ? 'not yet' : e < 0 ? 'no gradient flows'
+      : e >= soFar.done ? `local ${short(local)}`
+      : `upstream ${short(tape.upstream[e])} × local ${short(local)} = ${short(tape.contribution[e])}`);
   });
 }
 
@@ -134,7 +138,10 @@ function hinted(part, title) {
   });
   return part;
 }
-const nodeTitle = i => `${names[i]} = ${tape.data[i]}, ∇ ${tape.grad[i]}`;
+const nodeTitle = i => {
+  const value = isKnown(i) ? tape.data[i] : 'not yet', gradient = hasGradient(i) ? soFar.sum[i] : 'not yet';
+  return (i in meanings ? `${meanings[i]}\n` : '') + `${names[i]} = ${value}, ∇ ${gradient}`;
+};
 const viewOf = i => views.findLast(view => view.i === i);
 
 // The layout comes with the page, except for a large net, of which neurons.js draws the neurons and opens one.
@@ -182,16 +189,20 @@ function gradients() {
   }
   return {sum, seen, done};
 }
+let soFar; // gradients() at the present step
+const isKnown = i => !tape.args[i].length || i < reachedBy();
+const hasGradient = i => soFar.seen[i] > 0 || step === last();
 
 function paint() {
   const shown = present();
   if (shown.ids.length && step !== last()) reveal(...(shown.edge ? [shown.edge.user, shown.edge.arg] : shown.ids));
-  const {sum, seen, done} = gradients();
+  soFar = gradients();
+  const {sum, done} = soFar;
   const now = present(), finished = step === last();
   const current = new Set(finished ? [] : now.ids);
   const largest = largestSize(), reached = reachedBy();
   for (const {i, g, data, grad, chip} of views) {
-    const known = !tape.args[i].length || i < reached, has = seen[i] || finished;
+    const known = isKnown(i), has = hasGradient(i);
     write(data, known ? short(tape.data[i]) : '?');
     write(grad, has ? `∇ ${signed(sum[i])}` : '∇ not yet');
     style(chip, `chip ${has ? tone(sum[i], largest).join('') : ''}`);
@@ -211,8 +222,9 @@ function paint() {
   $('scrub').max = last();
   $('scrub').value = step;
   $('scrub').setAttribute('aria-valuetext', $('where').value = where());
-  tell(now, sum, seen);
-  for (const refresh of panels) refresh(sum, seen);
+  tell(now);
+  for (const refresh of panels) refresh();
+  focusable();
   remember();
 }
 // The gradient or contribution that has the deepest colour.
@@ -252,12 +264,12 @@ const line = (...children) => html('p', {}, ...children);
 const muted = (...children) => html('p', {class: 'muted'}, ...children);
 const formula = (...children) => line(math('math', {}, math('mrow', {}, ...children)));
 
-function tell(now, sum, seen) {
-  $('now').replaceChildren(...{start, end, forward: operation, seed, backward: edge}[now.kind](now, sum, seen));
+function tell(now) {
+  $('now').replaceChildren(...{start, end, forward: operation, seed, backward: edge}[now.kind](now));
 }
 const end = () => [
   html('h2', {}, `${J} = ${short(tape.data[root], 6)}`),
-  line(`${forward.length} operations gave it; ${tape.edges.length} edges led back, and gave every value its ∇ = ${by(root)}/∂(it).`),
+  line(`${counted(forward.length, 'operation')} gave it; ${counted(tape.edges.length, 'edge')} led back, and gave every value its ∇ = ${by(root)}/∂(it).`),
   muted('Home leads before the first step, → takes one, space plays all. Change any value below: everything follows.'),
 ];
 const start = () => [
@@ -339,34 +351,39 @@ function difference(i) {
   return slope;
 }
 
-// Leaves in the order of their labels, each in the fold of its outermost group.
-const collator = new Intl.Collator('en', {numeric: true});
-const folds = new Map();
-for (const i of [...leaves].sort((a, b) => boxes[a][0] - boxes[b][0] || collator.compare(names[a], names[b]))) {
+// Inputs, parameters, targets, each in the order in which they are used and in the fold of its outermost group.
+const folds = new Map(), uses = new Map(tape.args.flat().toReversed().map((arg, k) => [arg, -k]));
+for (const i of leaves.toSorted((a, b) => boxes[a][0] - boxes[b][0] || uses.get(a) - uses.get(b))) {
   const fold = graph.fold[i] ?? '';
   const span = Math.max(2, 2 * Math.abs(tape.data[i]));
   const slider = html('input', {type: 'range', min: -span, max: span, step: span / 200, id: `s${i}`});
   const number = html('input', {type: 'number', step: 'any', 'aria-label': `${names[i]}, as a number`});
   const output = html('output', {for: `s${i}`});
   slider.oninput = () => change(i, +slider.value);
-  number.onchange = () => change(i, number.value === '' ? NaN : +number.value);
+  number.onchange = () => {
+    change(i, number.value === '' ? NaN : +number.value);
+    number.value = figures(i); // what counts, where that was no number
+  };
   rows.set(i, {slider, number, output, span});
   if (!folds.has(fold)) {
     folds.set(fold, html('details', {}, html('summary', {}, fold || 'leaves')));
     $('leaves').append(folds.get(fold));
   }
-  folds.get(fold).append(html('div', {class: 'leaf', 'data-leaf': i}, html('label', {for: `s${i}`}, names[i]), slider, number, output));
+  const label = html('label', {for: `s${i}`, class: i in meanings ? 'told' : ''}, meanings[i] ?? names[i]);
+  label.title = label.textContent;
+  folds.get(fold).append(html('div', {class: 'leaf', 'data-leaf': i}, label, slider, number, output));
 }
 for (const fold of folds.values()) {
   fold.open = document.querySelectorAll('[open] .leaf').length + fold.children.length <= 14;
 }
 // A finite difference is two runs of the graph: only those are computed that can be seen.
+const figures = i => +tape.data[i].toPrecision(6);
 const seenRows = new Set();
 function showLeaf(i) {
   const {slider, number, output} = rows.get(i);
   if (document.activeElement !== slider) slider.value = tape.data[i];
-  if (document.activeElement !== number) number.value = +tape.data[i].toPrecision(6);
-  output.value = `gradient ${short(tape.grad[i], 6)}, finite difference ${short(difference(i), 6)}`;
+  if (document.activeElement !== number) number.value = figures(i);
+  output.value = `gradient ${hasGradient(i) ? short(soFar.sum[i], 6) : 'not yet'}, finite difference ${short(difference(i), 6)}`;
 }
 const watcher = new IntersectionObserver(entries => entries.forEach(({target, isIntersecting}) => {
   const i = +target.dataset.leaf;
@@ -411,20 +428,20 @@ if (graph.net) {
     html('thead', {}, html('tr', {}, ...heads.map(text => html('th', {scope: 'col'}, text)))), html('tbody', {}, ...body));
   const row = cells => html('tr', {}, ...cells.map(text => html('td', {}, text)));
   const gap = (a, b) => short(Math.abs(a - b), 2);
-  panels.push((sum, seen) => {
-    const deltas = closedForm(), known = i => seen[i] || step === last();
+  panels.push(() => {
+    const deltas = closedForm(), {sum} = soFar;
     const tables = graph.net.map((layer, l) => {
       const law = l < graph.net.length - 1 ? 'E6: δ = (Σ δ W) f′(z)' : layer.y ? 'E5: δ = −(y − a) f′(z)' : 'δ = ∂J/∂a f′(z)';
       return table(`layer ${l + 2}, ${law}`, ['unit', 'f′(z)', 'engine', 'closed form', 'difference'], layer.z.map((z, i) =>
-        row([names[z], short(tape.local[layer.a[i]][0] ?? 0), known(z) ? short(sum[z], 6) : 'not yet',
-          short(deltas[l][i], 6), known(z) ? gap(sum[z], deltas[l][i]) : ''])));
+        row([names[z], short(tape.local[layer.a[i]][0] ?? 0), hasGradient(z) ? short(sum[z], 6) : 'not yet',
+          short(deltas[l][i], 6), hasGradient(z) ? gap(sum[z], deltas[l][i]) : ''])));
     });
     $('deltas').replaceChildren(...tables.reverse());
     const [l, i] = $('unit').value.split(',').map(Number), {W, b, x} = graph.net[l];
     const weights = W[i].map((w, j) => [w, read(x[j]) * deltas[l][i]]);
     $('outer').replaceChildren(table('E7: ∂J/∂W = δ aᵀ, ∂J/∂b = δ', ['parameter', 'engine', 'closed form', 'difference'],
-      [...weights, [b[i], deltas[l][i]]].map(([p, closed]) => row([names[p], known(p) ? short(sum[p], 6) : 'not yet', short(closed, 6),
-        known(p) ? gap(sum[p], closed) : '']))));
+      [...weights, [b[i], deltas[l][i]]].map(([p, closed]) => row([names[p], hasGradient(p) ? short(sum[p], 6) : 'not yet', short(closed, 6),
+        hasGradient(p) ? gap(sum[p], closed) : '']))));
   });
   graph.net.forEach(({z}, l) => z.forEach((z, i) => $('unit').append(html('option', {value: `${l},${i}`}, names[z]))));
   $('unit').onchange = paint;
@@ -534,8 +551,9 @@ function play() {
 function setTheme(theme) {
   document.documentElement.style.colorScheme = theme;
 }
-const isDark = () => (document.documentElement.style.colorScheme
-  || (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light')) === 'dark';
+const dark = matchMedia('(prefers-color-scheme: dark)');
+const isDark = () => (document.documentElement.style.colorScheme || (dark.matches ? 'dark' : 'light')) === 'dark';
+dark.addEventListener('change', () => paint()); // a canvas does not follow by itself
 let focused = root;
 function focusNode(i) {
   viewOf(focused)?.g.setAttribute('tabindex', -1);
@@ -548,8 +566,8 @@ function focusNode(i) {
 // One stop of the tab key is the graph: the focused value.
 function focusable() {
   const view = viewOf(focused);
-  view.g.setAttribute('tabindex', 0);
-  view.g.setAttribute('aria-label', nodeTitle(focused));
+  view?.g.setAttribute('tabindex', 0);
+  view?.g.setAttribute('aria-label', nodeTitle(focused));
   return view;
 }
 
@@ -566,7 +584,7 @@ const controls = {
   closer: () => zoom(1.25), farther: () => zoom(0.8),
   theme: () => {
     setTheme(isDark() ? 'light' : 'dark');
-    remember();
+    paint();
   },
   keys: () => $('help').showModal(), close: () => $('help').close(),
 };

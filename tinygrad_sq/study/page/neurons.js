@@ -131,11 +131,11 @@ reveal = (...ids) => {
 };
 open(neurons.at(-1));
 
-panels.unshift((sum, seen) => {
-  const largest = largestSize(), reached = reachedBy();
+panels.unshift(() => {
+  const largest = largestSize(), {sum} = soFar;
   for (const {z, a, g, chip, texts: [zText, aText, deltaText, slopeText]} of neurons) {
-    const known = a < reached, has = seen[z] || step === last();
-    write(zText, z < reached ? short(tape.data[z], 3) : '?');
+    const known = isKnown(a), has = hasGradient(z);
+    write(zText, isKnown(z) ? short(tape.data[z], 3) : '?');
     write(aText, known ? short(tape.data[a], 3) : '?');
     write(deltaText, has ? short(sum[z], 3) : '·');
     write(slopeText, known ? short(tape.local[a][0] ?? 0, 3) : '?');

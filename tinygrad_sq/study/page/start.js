@@ -1,4 +1,3 @@
 
 restore(location.hash);
-focusable();
 document.body.dataset.ready = '';

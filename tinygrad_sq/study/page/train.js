@@ -5,11 +5,10 @@ const {train} = graph;
 const trainer = train && new core.Trainer(train);
 const parameters = graph.parameters;
 const curve = [];
-let running = 0;
+let running = 0, {lr} = graph;
 
 // One step from the parameters as they are now; gives J as it was before.
 function descend() {
-  const lr = +$('rate').value;
   let J = tape.data[root], next;
   if (trainer) {
     trainer.lr = lr;
@@ -48,7 +47,11 @@ function run() {
 $('descend').onclick = () => descendTimes(1);
 $('hundred').onclick = () => descendTimes(100);
 $('run').onclick = run;
-$('rate').value = graph.lr;
+$('rate').value = lr;
+$('rate').onchange = () => {
+  if (+$('rate').value > 0) lr = +$('rate').value;
+  $('rate').value = lr;
+};
 $('rule').textContent = `Each parameter p ← p − step size × ∂${names[root]}/∂p`
   + (trainer ? ', with the mean gradient of all samples' : '');
 onReset.push(() => {
@@ -58,7 +61,6 @@ onReset.push(() => {
 });
 
 panels.push(() => {
-  const counted = (n, what) => `${n} ${what}${n === 1 ? '' : 's'}`;
   $('cost').value = curve.length ? `${names[root]} was ${short(curve.at(-1), 6)} before step ${curve.length}`
     : `${counted(parameters.length, 'parameter')}, ${counted(train ? train.X.length : 1, 'sample')}`;
   drawCurve();
