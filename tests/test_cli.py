@@ -513,6 +513,14 @@ def test_terminal_without_greek(tmp_path: Path) -> None:
 # --- the job ---
 
 
+def test_output_that_cannot_be_written() -> None:
+    """A full disk behind standard output has no file's name."""
+    code = "import sys; from tinygrad_sq.cli import main; sys.exit(main(['explain', 'x*x', 'x=3']))"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (2, "tinygrad-sq: error: standard output: No space left on device\n")
+
+
 def test_options_reach_the_training(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is chosen on the command line is what the net and `fit` are given."""
     calls = []

@@ -140,6 +140,14 @@ def test_a_file_that_cannot_be_replaced(folder: Path) -> None:
     assert list(folder.iterdir()) == [file]
 
 
+def test_a_full_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of what could not be written stays behind either."""
+    with monkeypatch.context() as patched:
+        patched.setattr("hashlib.sha256", lambda code: (_ for _ in ()).throw(OSError("no space left on device")))
+        native._write(folder / "kernel.o", b"code")
+    assert list(folder.iterdir()) == []
+
+
 def test_where_the_cache_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """TINYGRAD_SQ_CACHE, else a folder of XDG_CACHE_HOME, else of ~/.cache."""
     monkeypatch.delenv("TINYGRAD_SQ_CACHE")

@@ -81,6 +81,13 @@ def test_decision() -> None:
     assert other != svg
 
 
+@pytest.mark.parametrize("points", [[(1.0, 0.0), (1.0, 2.0)], [(0.0, 3.0), (2.0, 3.0)], [(1.0, 1.0)]])
+def test_decision_of_few_points(points: list[tuple[float, float]]) -> None:
+    """Of one class, in a line or alone: there is a plane around them."""
+    svg = decision_svg(lambda x, y: x - 1.0, points, [True] * len(points), "Few", resolution=5)
+    assert {"class +1", "class −1"} <= set(texts(svg))
+
+
 def test_dark_theme() -> None:
     """Each colour of a plot is in the style of an element, for which there is a rule of the dark theme; and no mark in
     <defs>, where that does not reach, has a style of its own."""

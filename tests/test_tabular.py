@@ -183,6 +183,15 @@ def test_encoding_of_classes(tmp_path: Path) -> None:
     assert encoding.decode([0.1, 0.2]) == "v"
 
 
+def test_a_number_too_far_from_the_others(tmp_path: Path) -> None:
+    """Standardised it is infinite: one line says where it stands."""
+    cells = "".join(f"{k}e-300,{k}\n" for k in range(9))
+    for read in table(tmp_path, f"a,y\n{cells}1e150,3\n"), table(tmp_path, f"y,a\n{cells}1e150,3\n"):
+        encoding = Encoding.of(read, "y", (), list(range(9)))
+        with pytest.raises(TableError, match=r"row 10, column '[ay]': '1e150' is too far from the others: .* is inf"):
+            (encoding.X if read.columns[0] == "a" else encoding.Y)(read)
+
+
 def test_encoding_of_numbers(tmp_path: Path) -> None:
     """The target of a regression is standardised too, and outputs are scaled back."""
     read = table(tmp_path, "a,y\n1,10\n3,30\n9,50\n")

@@ -76,7 +76,7 @@ class Job:
             [self.X[s] for s in self.train],
             [self.Y[s] for s in self.train],
             lam=options.lam,
-            optimizer=optimizer(self.model.parameters(), options.lr or lr),
+            optimizer=optimizer(self.model.parameters(), lr if options.lr is None else options.lr),
             epochs=options.epochs,
             batch_size=options.batch_size,
             seed=options.seed,

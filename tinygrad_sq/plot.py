@@ -91,8 +91,9 @@ def decision_svg(
         axes.contourf(xs, ys, scores, levels=[float("-inf"), 0.0, float("inf")], colors=[VERMILION, BLUE], alpha=0.15)
         axes.contour(xs, ys, scores, levels=[0.0], colors=[INK], linewidths=1.2)
         for side, color, marker, name in ((True, BLUE, "o", "class +1"), (False, VERMILION, "^", "class −1")):
-            chosen = [p for p, is_positive in zip(points, positive) if is_positive is side]
-            axes.scatter(*zip(*chosen), c=color, marker=marker, s=22, edgecolors=PAGE, linewidths=0.6, label=name)
+            chosen = [p for p, is_positive in zip(points, positive) if is_positive == side]
+            xy = [x for x, _ in chosen], [y for _, y in chosen]
+            axes.scatter(*xy, c=color, marker=marker, s=22, edgecolors=PAGE, linewidths=0.6, label=name)
         axes.set_aspect("equal")
         axes.set_xlabel("x[0] (no unit)")
         axes.set_ylabel("x[1] (no unit)")
@@ -103,7 +104,8 @@ def decision_svg(
 
 def _range(xs: Sequence[float], margin: float) -> tuple[float, float]:
     low, high = min(xs), max(xs)
-    return low - margin * (high - low), high + margin * (high - low)
+    room = margin * (high - low) or 0.5
+    return low - room, high + room
 
 
 def _svg(draw: Callable[[Any], None], inches: tuple[float, float], title: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from contextlib import suppress
 from itertools import count, pairwise
 from typing import Any
@@ -29,7 +30,7 @@ def save(model: MLP, path: str | os.PathLike[str], about: Any = None) -> None:
     document = {
         "format": FORMAT,
         "version": VERSION,
-        "sizes": [len(model.layers[0].neurons[0].w), *[len(layer.neurons) for layer in model.layers]],
+        "sizes": [model.layers[0].n_in, *[len(layer.neurons) for layer in model.layers]],
         "activations": [name for names in activations for name in names],
         "W": [[[number(w.data) for w in neuron.w] for neuron in layer.neurons] for layer in model.layers],
         "b": [[number(neuron.b.data) for neuron in layer.neurons] for layer in model.layers],
@@ -45,7 +46,7 @@ def save(model: MLP, path: str | os.PathLike[str], about: Any = None) -> None:
 
 def write(path: str | os.PathLike[str], text: str) -> None:
     """Write the text to the file, whole or not at all: under another name in the same folder first."""
-    temporary = f"{os.fspath(path)}.{os.getpid()}.tmp"
+    temporary = f"{os.fspath(path)}.{os.getpid()}.{threading.get_ident()}.tmp"
     try:
         with open(temporary, "w", encoding="utf-8") as file:
             file.write(text)

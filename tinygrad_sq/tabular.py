@@ -214,14 +214,14 @@ class Encoding:
 
     def X(self, table: Table) -> list[list[float]]:
         """The standardised inputs, one list a row."""
-        columns = [[scale(x) for x in table.numbers(name)] for name, scale in self.inputs.items()]
+        columns = [_scaled(scale, table, name) for name, scale in self.inputs.items()]
         return [list(row) for row in zip(*columns)]
 
     def Y(self, table: Table) -> list[list[float]]:
         """The targets, one list a row: one-hot by class, or the standardised number."""
         if self.classes:
             return [[float(cell == name) for name in self.classes] for cell in table.column(self.target)]
-        return [[self.scale(y)] for y in table.numbers(self.target)]
+        return [[y] for y in _scaled(self.scale, table, self.target)]
 
     def decode(self, output: Sequence[float]) -> str | float:
         """The prediction that a net's output stands for: the class of the largest activation, or the number."""
@@ -267,6 +267,17 @@ class Encoding:
             here, there = [f"{counted(i, 'input')} and {counted(o, 'output')}" for i, o in (expected, (n_in, n_out))]
             raise TableError(f"its columns and classes are those of a net with {here}, and it has {there}")
         return encoding
+
+
+def _scaled(scale: Scale, table: Table, name: str) -> list[float]:
+    xs = [scale(x) for x in table.numbers(name)]
+    for i, x in enumerate(xs, 1):
+        if not math.isfinite(x):
+            raise TableError(
+                f"{table.source}: row {i}, column {name!r}: {table.column(name)[i - 1]!r} is too far from the others: "
+                f"{scale} is {x!r}"
+            )
+    return xs
 
 
 def _some(items: list[str], most: int = 12) -> list[str]:

@@ -141,13 +141,12 @@ def _read(path: Path) -> bytes | None:
 
 def _write(path: Path, code: bytes) -> None:
     """Whole or not at all; a cache that cannot be written is none, and no error."""
-    try:
+    with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(hashlib.sha256(code).digest() + code)
-    except OSError:
-        return
-    try:
-        os.replace(file.name, path)
-    except OSError:
-        os.unlink(file.name)
+            try:
+                file.write(hashlib.sha256(code).digest() + code)
+                file.close()
+                os.replace(file.name, path)
+            except OSError:
+                os.unlink(file.name)

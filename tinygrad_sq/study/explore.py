@@ -26,7 +26,7 @@ from tinygrad_sq.nn import Module, Parameter
 from tinygrad_sq.saving import check_ending, write
 from tinygrad_sq.study.draw import layout
 from tinygrad_sq.study.formula import to_text
-from tinygrad_sq.study.javascript import graph_json, numeric_core, trainer_json
+from tinygrad_sq.study.javascript import graph_json, literal, numeric_core, trainer_json
 from tinygrad_sq.study.layout import Layout
 from tinygrad_sq.study.names import Names
 from tinygrad_sq.study.picture import (
@@ -291,7 +291,7 @@ def _net(order: list[Value]) -> list[dict[str, Any]] | None:
 
 def _operand(x: Value | float, index: dict[Value, int]) -> int | dict[str, str]:
     """As in `graph_json`: a position, or a constant."""
-    return index[x] if isinstance(x, Value) else {"c": repr(x)}
+    return index[x] if isinstance(x, Value) else {"c": literal(x)}
 
 
 def _units(labelled: dict[str, Value], l: int) -> list[tuple[Value, Value]]:

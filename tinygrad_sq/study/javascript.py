@@ -57,7 +57,7 @@ def _graph(order: list[Value], root: Value) -> dict[str, Any]:
     }
     return {
         "ops": [node.op.name if node.op else None for node in order],
-        "args": [[index[a] if isinstance(a, Value) else {"c": _literal(a)} for a in node.args] for node in order],
+        "args": [[index[a] if isinstance(a, Value) else {"c": literal(a)} for a in node.args] for node in order],
         "data": [None if node.op else _json(node.data) for node in order],
         "root": index[root],
         "editable": not recorded,
@@ -119,10 +119,10 @@ def _list(y: Any) -> list[Any]:
 
 
 def _json(x: float) -> float | str:
-    return x if math.isfinite(x) else _literal(x)
+    return x if math.isfinite(x) else literal(x)
 
 
-def _literal(x: float) -> str:
+def literal(x: float) -> str:
     """`x` in JavaScript."""
     return "NaN" if math.isnan(x) else repr(x).replace("inf", "Infinity")
 
@@ -306,4 +306,4 @@ def _code(x: _Code | float) -> _Code:
 
 
 def _number(x: float) -> _Code:
-    return _Code(_literal(x), 4 if math.copysign(1.0, x) < 0.0 else 5)
+    return _Code(literal(x), 4 if math.copysign(1.0, x) < 0.0 else 5)
