@@ -34,6 +34,7 @@ myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 html_math_renderer = "mathml"
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True  # a function by its name, and not by where it lies in memory
 python_maximum_signature_line_length = 88
 python_use_unqualified_type_names = True
 toc_object_entries_show_parents = "hide"

@@ -20,6 +20,8 @@ from typing import Any
 import pytest
 from cases import SECTIONS, Case
 
+import tinygrad_sq
+from tinygrad_sq import MLP, half_squared_error
 from tinygrad_sq.table import rows
 
 ROOT = Path(__file__).parents[1]
@@ -119,6 +121,18 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 SEMANTICS = ROOT / "docs" / "semantics.md"
 START, END = "<!-- cases -->\n", "<!-- end of cases -->"
+
+
+def test_the_program_in_the_readme() -> None:
+    """Of so many lines as it says, these are some."""
+    model = MLP(2, [16, 16, 1], activation="relu", seed=0)
+    program = tinygrad_sq.compile(lambda x, y: half_squared_error(model(x), y), params=model.parameters())
+    program.value_and_grad([[0.5, -1.0]] * 2, [1.0] * 2)
+    _, *lines = str(program).splitlines()
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"Of a 2-16-16-1 net's scalars it makes {len(lines)} lines" in readme
+    (shown,) = [block for language, block in BLOCK.findall(readme) if language == "text"]
+    assert set(shown.splitlines()) <= set(lines)
 
 
 def row(case: Case) -> str:

@@ -65,5 +65,10 @@ else:
             return getattr(import_module(f"tinygrad_sq.study.{_STUDY[name]}"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
+    def __dir__():
+        return sorted([*globals(), *_STUDY])
+
+    __all__ = [name for name in __dir__() if name[0] != "_" and name != "TYPE_CHECKING"]
+
 
 __version__ = "0.1.0"

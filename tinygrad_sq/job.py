@@ -14,6 +14,7 @@ from tinygrad_sq.optim import SGD, Adam, AdamW
 from tinygrad_sq.study.delta_view import sample_cost
 from tinygrad_sq.tabular import Encoding, Table, find_classes, split
 from tinygrad_sq.train import History, fit
+from tinygrad_sq.tree import as_list
 from tinygrad_sq.value import Value
 
 OPTIMIZERS: dict[str, tuple[type[Adam] | type[SGD], float]] = {  # and the step size to start from
@@ -114,7 +115,7 @@ def predict(model: MLP, encoding: Encoding, X: Sequence[Sequence[float]]) -> lis
     """What the net predicts for each row of standardised inputs: the name of a class, or a number."""
     with no_grad():
         outputs = [model(x) for x in X]
-    return [encoding.decode([a.data for a in (h if isinstance(h, list) else [h])]) for h in outputs]
+    return [encoding.decode([a.data for a in as_list(h)]) for h in outputs]
 
 
 def sample_graph(model: MLP, x: Sequence[float], y: Sequence[float]) -> Value:

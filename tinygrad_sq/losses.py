@@ -6,7 +6,7 @@ Compiled, a target is that of any sample: one that is none gives a loss that is 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from math import nan
 from typing import Any
 
@@ -14,6 +14,7 @@ from tinygrad_sq.checks import checked
 from tinygrad_sq.nn import Module
 from tinygrad_sq.op import counted, number
 from tinygrad_sq.table import dot, equal, half_square, less, log, logsumexp, relu, softplus, total, where
+from tinygrad_sq.tree import as_list
 from tinygrad_sq.value import Value
 
 A_LOSS = "a loss that gives a Value, a function of the model's output"
@@ -24,7 +25,7 @@ def half_squared_error(output: Any, target: Any) -> Any:
 
     Raises ValueError if there are more outputs than targets, or fewer.
     """
-    h, y = _list(output), _list(target)
+    h, y = as_list(output), as_list(target)
     if len(h) != len(y):
         raise ValueError(f"expected {counted(len(h), 'target')}, one for each output, got {len(y)}")
     return total([half_square(t - a) for a, t in zip(h, y)])
@@ -36,7 +37,7 @@ def cross_entropy(logits: Sequence[Any], index: float) -> Any:
     Written with differences, so that neither the loss of a sure net nor its gradient cancels.
     Raises ValueError for fewer than two logits and for a class that is not one of 0, 1, ..., len(logits) − 1.
     """
-    z = _list(logits)
+    z = as_list(logits)
     if len(z) < 2:
         raise ValueError(f"expected two logits or more, got {len(z)}: for one there is binary_cross_entropy")
     if _traced(index):
@@ -101,10 +102,6 @@ def cost(
         J = J + 0.5 * lam * dot(W, W)
     J.label = "J"
     return J
-
-
-def _list(x: Any) -> list[Any]:
-    return list(x) if isinstance(x, Iterable) else [x]
 
 
 def _traced(x: Any) -> bool:

@@ -18,6 +18,7 @@ Interval: TypeAlias = "tuple[float, float]"
 REALS: Interval = (-inf, inf)
 POSITIVE: Interval = (0.0, inf)
 UNIT: Interval = (-1.0, 1.0)
+CLOSED = 5  # the precedence of a formula that needs no parentheses
 
 rows: dict[str, Op] = {}
 
@@ -81,7 +82,7 @@ class Op:
         symbol: str = "",
         text: str | Callable[..., str] = "",
         latex: str | Callable[..., str] = "",
-        precedence: int = 5,
+        precedence: int = CLOSED,
         latex_precedence: int = 0,
         arity: int | range = 1,
         operands: Callable[..., tuple[Any, ...]] | None = None,

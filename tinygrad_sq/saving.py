@@ -103,7 +103,7 @@ def _model(document: Any) -> MLP:
     if not (isinstance(sizes, list) and len(sizes) > 1 and all(type(s) is int and s > 0 for s in sizes)):
         raise ValueError(f"sizes: expected a list of two or more whole numbers above 0, got {_kind(sizes)}")
     activations, W, b = [_list(document[key], len(sizes) - 1, key) for key in ("activations", "W", "b")]
-    model = MLP(1, [1], seed=0)
+    model = MLP.__new__(MLP)
     model.layers = []
     for l, (n_in, n_out), f, W_l, b_l in zip(count(1), pairwise(sizes), activations, W, b):
         weights = [_numbers(w, n_in, f"W{l}[{i}]") for i, w in enumerate(_list(W_l, n_out, f"W{l}"))]

@@ -45,6 +45,11 @@ def _quoted(keys: Iterable[Any]) -> str:
     return ", ".join(map(repr, keys))
 
 
+def as_list(y: Any) -> list[Any]:
+    """The outputs of a net, or a target, as a list: one alone stands for itself."""
+    return list(y) if isinstance(y, Iterable) else [y]
+
+
 def _listed(tree: Any) -> Any:
     return list(tree) if getattr(tree, "shape", ()) != () else tree
 

@@ -11,13 +11,12 @@ from typing import Any, NamedTuple
 
 from tinygrad_sq.checks import checked
 from tinygrad_sq.graph import topological_order
-from tinygrad_sq.op import Op
+from tinygrad_sq.op import CLOSED, Op
 from tinygrad_sq.value import Value
 
 # A part used in several places, or too long to read within another, is written once and given a name.
 _LONGEST_REPEATED = 24
 _LONGEST = 120
-CLOSED = 5  # the precedence of a formula that needs no parentheses
 
 
 def to_text(v: Value) -> str:

@@ -24,6 +24,7 @@ from tinygrad_sq.nn import Module
 from tinygrad_sq.op import Op
 from tinygrad_sq.optim import SGD
 from tinygrad_sq.table import Branch, row
+from tinygrad_sq.tree import as_list
 from tinygrad_sq.value import Value
 
 Call: TypeAlias = "tuple[Op, int]"  # a row and how many operands it is called with
@@ -87,7 +88,7 @@ def trainer_json(
     output = model(inputs)
     outputs = output if isinstance(output, list) else [output]
     first = next(iter(Y))
-    targets = [Value(t, f"y[{i}]") for i, t in enumerate(_list(first))]
+    targets = [Value(t, f"y[{i}]") for i, t in enumerate(as_list(first))]
     try:
         costs = {"": loss(output, targets if isinstance(first, Iterable) else targets[0])}
         which = [""] * len(Y)
@@ -108,14 +109,10 @@ def trainer_json(
         "parameters": [_json(p.data) for p in parameters],
         "weights": [place[w] for w in model.weights()] if lam else [],
         "X": [[*map(float, x)] for x in X],
-        "Y": [[*map(float, _list(y))] if targets else [] for y in Y],
+        "Y": [[*map(float, as_list(y))] if targets else [] for y in Y],
         "lam": lam,
         "lr": lr,
     }
-
-
-def _list(y: Any) -> list[Any]:
-    return [*y] if isinstance(y, Iterable) else [y]
 
 
 def _json(x: float) -> float | str:

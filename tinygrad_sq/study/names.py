@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from tinygrad_sq.calculus import graph_partials
 from tinygrad_sq.context import context_with
 from tinygrad_sq.graph import topological_order
-from tinygrad_sq.study.formula import CLOSED, LATEX, TEXT, Notation, Piece, part_numbers
+from tinygrad_sq.op import CLOSED
+from tinygrad_sq.study.formula import LATEX, TEXT, Notation, Piece, part_numbers
 from tinygrad_sq.value import Value, record
 
 LONGEST_NAME = 32

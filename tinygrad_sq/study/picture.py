@@ -12,6 +12,7 @@ from unicodedata import east_asian_width
 from tinygrad_sq.checks import checked
 from tinygrad_sq.graph import topological_order
 from tinygrad_sq.nn import Parameter
+from tinygrad_sq.op import CLOSED
 from tinygrad_sq.study.theme import STEPS
 from tinygrad_sq.tabular import Meanings
 from tinygrad_sq.value import Value
@@ -314,9 +315,6 @@ def reference(node: Value) -> str:
     if node.label or not node.op:
         return shown(node.label) or short(node.data)
     return formula(node) if node.op.precedence == CLOSED else f"({formula(node)})"
-
-
-CLOSED = 5  # the precedence of a formula that needs no parentheses
 
 
 def formula(node: Value) -> str:

@@ -37,6 +37,7 @@ from tinygrad_sq.study.picture import (
     signed,
     tone,
 )
+from tinygrad_sq.tree import as_list
 from tinygrad_sq.value import Value
 
 NOTES = ("on an arrow: × weight", "its colour and width: the weight")
@@ -53,8 +54,7 @@ def structure(model: Module, depth: int) -> Picture:
         raise TypeError(f"expected a Value, Neuron, Layer or MLP to draw, got {type(model).__name__} {model!r:.60}")
     with scope("input"):
         inputs = [Value(0.0, f"x[{j}]") for j in range(model.n_in)]
-    outputs = model(inputs)
-    roots: list[Value] = outputs if isinstance(outputs, list) else [outputs]
+    roots: list[Value] = as_list(model(inputs))
     order = topological_order(*roots)
     parts = partition(order, depth)
     links, facts = relations(order, parts, roots)
