@@ -648,7 +648,7 @@ def test_explore_a_net(command: Command, tmp_path: Path) -> None:
     )
     assert "--row 1: a formula has no rows" in refused(command("explore", "a*2", "a=1", "--row", "1"))
     command("explore", "out/net.json", "--data", "data.csv")
-    assert "<title>net.json: row 1</title>" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<title>data.csv, row 1: y " in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 def test_explore_says_what_it_cannot_draw(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
