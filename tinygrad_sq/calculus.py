@@ -238,8 +238,8 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) ->
     """The function that gives f's value and its gradient by the arguments `argnums`, in the structure of those.
 
     f takes scalars and nested lists, tuples and dicts of scalars, and returns a scalar. Called with numbers, the
-    results are numbers, also where f uses Values; called with Values, or inside another transform or a compiled function,
-    they are Values that can be differentiated.
+    results are numbers, also where f uses Values; called with Values, or inside another transform or a compiled
+    function, they are Values that can be differentiated.
     Raises TypeError if f's result is not a scalar, ValueError for an argument number out of range or there twice.
     """
 
