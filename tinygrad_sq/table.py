@@ -17,7 +17,7 @@ import operator
 from collections.abc import Callable, Iterable
 from math import fabs, inf
 from sys import maxsize
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from tinygrad_sq import ieee
 from tinygrad_sq.op import POSITIVE, REALS, UNIT, Op, commas
@@ -326,5 +326,4 @@ dot: Op = Op("dot", ieee.dot, _dot_partials, "Σ w_i x_i + b, of a list of w, a 
     products=lambda *xs: (list(zip(xs, xs[len(xs) // 2 : -1])), xs[-1]))
 # fmt: on
 
-if not TYPE_CHECKING:  # which would not understand it
-    __all__ = [*rows, "softmax", "log_softmax"]
+globals()["__all__"] = [*rows, "softmax", "log_softmax"]  # as `__all__ =` type checkers would misunderstand it
