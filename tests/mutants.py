@@ -83,13 +83,18 @@ FUSE = [
 TESTS = {
     "deltas": ["test_deltas.py"],
     "graph": ["test_graph.py", "test_toy_row.py"],
-    "losses": ["test_losses.py"],
+    "losses": ["test_losses.py", "test_compile_fit.py::test_compiled_targets"],
+    "checks": ["test_nn.py", "test_optim.py", "test_train.py"],
     "optim": ["test_optim.py"],
     "nn": ["test_nn.py", "test_micrograd.py", "test_detail.py::test_nets_show_themselves"],
     "value": ["test_value.py", "test_semantics.py", "test_graph.py", "test_toy_row.py", "test_interplay.py"]
     + [
         f"test_compile.py::{test}"
-        for test in ("test_a_branch_on_a_traced_value", "test_the_branch_not_taken_gets_exactly_0")
+        for test in (
+            "test_a_branch_on_a_traced_value",
+            "test_the_branch_not_taken_gets_exactly_0",
+            "test_a_constant_has_its_number",
+        )
     ],
     "ieee": ["test_ieee.py", "test_semantics.py", "test_table.py"],
     "table": ["test_methods.py", "test_semantics.py", "test_table.py", "test_toy_row.py", "test_formula.py"]

@@ -717,6 +717,12 @@ def test_what_c_code_makes_of_a_traced_number_is_nan() -> None:
     assert shown[-1] == "unknown Value(data=unknown, grad=0.0, label='x')"
 
 
+def test_a_constant_has_its_number() -> None:
+    """What no argument has a part in is computed as anywhere else, while the function is recorded."""
+    c = Value(2.0)
+    assert compile(lambda x: x * (c * 3.0).data + exp(c - 2.0)).each([1.0, 2.0]).tolist() == [7.0, 13.0]
+
+
 def test_a_value_can_be_compared_again_afterwards() -> None:
     """The refusal ends with the recording, also when that failed."""
     refusal(lambda x: x if w > 0 else -x, [1.0])

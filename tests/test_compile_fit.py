@@ -371,6 +371,22 @@ def test_each_thread_takes_its_part_of_a_step(threads: int, monkeypatch: pytest.
         assert sorted(parts[:2]) == [(0, half), (half, 150)]
 
 
+@pytest.mark.parametrize(
+    ("loss", "right", "wrong"),
+    [
+        (binary_cross_entropy, [0.0, 1.0, 0.25, 1e-300, 1.0 - 1e-16], [-1e-300, 1.0 + 1e-15, 2.0, -1.0, np.inf]),
+        (hinge, [1.0, -1.0], [0.0, 2.0, -0.5, 1.0 + 1e-15, np.nan]),
+        (lambda z, t: cross_entropy([z, 0.0, 1.0], t), [0.0, 1.0, 2.0], [3.0, -1.0, 0.5]),
+    ],
+)
+def test_compiled_targets(loss: Callable[..., Any], right: list[float], wrong: list[float]) -> None:
+    """The loss of each that is one is the eager one's; of what is none, no finite number."""
+    program = compile(loss)
+    for z in (-3.0, 0.0, 2.5):
+        assert program.each([z] * len(right), right) == pytest.approx([loss(z, t) for t in right], rel=1e-14)
+        assert not np.isfinite(program.each([z] * len(wrong), wrong)).any()
+
+
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), RuntimeError("a fault")])
 def test_ctrl_c_in_a_gradient_of_several_threads(stop: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     """The step that it comes in is not taken, and no other one after it; any other error comes out, too."""

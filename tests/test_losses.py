@@ -178,6 +178,12 @@ def test_hinge(s: float, t: float) -> None:
     assert gradient_of_one(hinge, t, t) == (0.0, 0.0)
 
 
+def test_a_loss_of_numbers_is_none() -> None:
+    """It would have no gradient: TypeError says what a loss gives."""
+    with pytest.raises(TypeError, match=r"expected a loss that gives a Value, .* got float 3\.0"):
+        cost(MLP(1, [1]), [[1.0]], [1.0], loss=lambda h, y: 3.0)
+
+
 @pytest.mark.parametrize("t", [0, 2, 0.999, math.nan])
 def test_hinge_wants_minus_one_or_one(t: float) -> None:
     """A target of 0 (that of binary_cross_entropy) would make the loss constant: it is an error."""
