@@ -222,8 +222,17 @@ TESTS = {
     "study/names": ["test_explain.py", "test_paths.py"],
     "study/sheet": ["test_explain.py", "test_paths.py", "test_delta_view.py"],
     "context": ["test_value.py", "test_semantics.py", "test_compile_fit.py::test_anomalies_in_compiled_code"],
-    "anomaly": ["test_value.py", "test_semantics.py"],
+    "anomaly": ["test_value.py", "test_semantics.py", "test_calculus.py::test_under_no_grad_and_detect_anomaly"],
     "copying": ["test_value.py", "test_semantics.py"],
+    "compiler/trace": [
+        f"test_compile.py::{test}"
+        for test in (
+            "test_a_branch_on_a_traced_value",
+            "test_what_c_code_makes_of_a_traced_number_is_nan",
+            "test_a_constant_has_its_number",
+            "test_a_derivative_at_a_number_is_a_function_of_what_is_traced",
+        )
+    ],
     "compiler/tape": ["test_tape.py", "test_roll.py", *QUICK],
     "compiler/fuse": [*FUSE, "test_lower.py"],
     "compiler/bound": [

@@ -166,8 +166,8 @@ def test_rows_of_parameters(row: Op) -> None:
 
 @each_row
 def test_rows_at_awkward_points(row: Op) -> None:
-    """Zeros, infinities, NaN, subnormals, the ends of the domain: the answers of the eager engine, in vectors, one by
-    one, and outside of the loop. (In `dot` a product may be larger than any float, if the sum is not: it is fused.)"""
+    """Zeros (and their signs), infinities, NaN, subnormals, the ends of the domain: the answers of the eager engine, in
+    vectors, one by one, and outside of the loop. (In `dot` a product may be larger than any float, if the sum is not: it is fused.)"""
     n = operand_count(row)
     some = AWKWARD if n < 3 else (0.0, -0.0, 0.5, 1.0, -2.0, 1e308, math.inf, -math.inf, math.nan)
     X = [point for point in itertools.product(some, repeat=n) if not (row is table.dot and 1e308 in map(abs, point))]
@@ -176,6 +176,7 @@ def test_rows_at_awkward_points(row: Op) -> None:
     params, uniform = of_parameters(row)
     for i, point in enumerate(X):
         check(row, point, y[i], [d[i] for d in partials])
+        assert row.forward(*point) or y[i] or math.copysign(1.0, y[i]) == math.copysign(1.0, row.forward(*point)), point
         if i % 7 == 0:
             one, ones = program.each([point])
             check(row, point, one[0], [d[0] for d in ones])

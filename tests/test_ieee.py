@@ -80,3 +80,14 @@ def test_symmetries(x: float) -> None:
     assert ieee.sigmoid(x) + ieee.sigmoid(-x) == pytest.approx(1.0, rel=1e-15)
     assert ieee.sech(x) == ieee.sech(-x)
     assert ieee.softplus(x) - ieee.softplus(-x) == pytest.approx(x, rel=1e-14, abs=1e-15)
+
+
+@pytest.mark.parametrize("zeros", [(0.0, -0.0), (-0.0, 0.0), (-0.0, -0.0), (0.0, 0.0), (-0.0, 0.0, -0.0), (-0.0,)])
+def test_zeros_have_an_order(zeros: tuple[float, ...]) -> None:
+    """IEEE 754's maximum and minimum: -0.0 is below 0.0, whatever their order; and so in relu and clamp."""
+    negative = [math.copysign(1.0, zero) < 0.0 for zero in zeros]
+    assert math.copysign(1.0, ieee.maximum(*zeros)) == (-1.0 if all(negative) else 1.0)
+    assert math.copysign(1.0, ieee.minimum(*zeros)) == (-1.0 if any(negative) else 1.0)
+    assert math.copysign(1.0, ieee.maximum(*zeros, -1.0)) == (-1.0 if all(negative) else 1.0)
+    assert math.copysign(1.0, ieee.clamp(zeros[0], 0.0, 1.0)) == 1.0
+    assert math.copysign(1.0, ieee.relu(zeros[0])) == 1.0

@@ -169,6 +169,18 @@ def test_the_order_within_a_row_of_many_operands_is_its_own() -> None:
         assert run(tape, xs) == [f(*xs)]
 
 
+def test_what_a_sum_begins_with_joins() -> None:
+    """The bias of a dot: a constant, or the first of all instructions."""
+    for f, result in (
+        (lambda a, b: dot([a], [b], 0.5) + b, 9.5),
+        (lambda a, b: dot([b], [b], a) + b, 14.0),
+        (lambda a, b: dot([a], [b], 0.0) + b, 9.0),
+    ):
+        tape = recorded(f, 2)
+        assert natives(tape) == [PRODUCTS]
+        assert run(tape, [2.0, 3.0]) == [result]
+
+
 def test_differences_join_too() -> None:
     """a x - b - c: products with -1."""
     tape = recorded(lambda a, b, c, x: a * x - b - c, 4)
