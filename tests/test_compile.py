@@ -167,7 +167,9 @@ def test_rows_of_parameters(row: Op) -> None:
 @each_row
 def test_rows_at_awkward_points(row: Op) -> None:
     """Zeros (and their signs), infinities, NaN, subnormals, the ends of the domain: the answers of the eager engine, in
-    vectors, one by one, and outside of the loop. (In `dot` a product may be larger than any float, if the sum is not: it is fused.)"""
+    vectors, one by one, and outside of the loop.
+
+    (In `dot` a product may be larger than any float, if the sum is not: it is fused.)"""
     n = operand_count(row)
     some = AWKWARD if n < 3 else (0.0, -0.0, 0.5, 1.0, -2.0, 1e308, math.inf, -math.inf, math.nan)
     X = [point for point in itertools.product(some, repeat=n) if not (row is table.dot and 1e308 in map(abs, point))]
