@@ -18,6 +18,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 import mpmath as mp
+import numpy as np
 import oracle
 import pytest
 from expressions import Expression, Step
@@ -42,6 +43,7 @@ from tinygrad_sq import (
     hvp,
     jacobian,
     jvp,
+    less,
     log,
     no_grad,
     sqrt,
@@ -421,6 +423,13 @@ def test_the_pull_back_of_vjp_can_be_differentiated() -> None:
     assert grad(pull_back)(1.0) == 0.0
 
 
+def test_nan_of_another_type_is_no_change() -> None:
+    """Data set to NumPy's NaN has NaN for a partial, then and now."""
+    v = Value(1.0)
+    v.data = np.float64("nan")
+    assert math.isnan(gradient(abs(v), [v])[0].data)
+
+
 def test_a_condition_that_changed() -> None:
     """The other branch would then be differentiated: an error, as for any other operand."""
     c, a, b = Value(1.0), Value(2.0), Value(3.0)
@@ -632,6 +641,7 @@ def test_under_no_grad_and_detect_anomaly() -> None:
         assert jvp(sqrt, 4.0, 1.0) == (2.0, 0.25)
         with pytest.raises(FloatingPointError, match=rf"sqrt = 0\.0 of \(leaf = 0\.0\) .* is inf; made at {__file__}:"):
             jvp(lambda x: 2.0 * sqrt(x), 0.0, 1.0)
+        assert jvp(lambda t: where(less(0.0, t), sqrt(t), 2.0 * t), 0.0, 1.0) == (0.0, 2.0)  # a branch not taken
     with detect_anomaly(), pytest.raises(FloatingPointError, match=r"sqrt|div"):
         grad(sqrt)(0.0)
 

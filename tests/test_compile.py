@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import math
+import operator
 import random
 import re
 import subprocess
@@ -19,7 +20,7 @@ import pytest
 from cases import CASES, Case
 from compiled import call, close, value_and_gradient
 from expressions import Expression
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from mpmath import mpf
 from strategies import Net, expressions, floats_across, nets, operand_counts
@@ -31,6 +32,7 @@ from tinygrad_sq import (
     Value,
     compile,
     cost,
+    detect_anomaly,
     dot,
     exp,
     fit,
@@ -48,6 +50,7 @@ from tinygrad_sq import (
     sin,
     softmax,
     sqrt,
+    square,
     table,
     tanh,
     total,
@@ -364,6 +367,7 @@ def loss_of(model: MLP) -> Callable[[Any, Any], Any]:
 @given(net=nets(max_samples=40))
 def test_random_nets(net: Net) -> None:
     """E3 and E4 of a random net, compiled, are the eager engine's to 1e-11 of the largest component."""
+    assume("tan" not in (net.hidden, net.output))  # the last bit counts as much as one likes beside a pole
     model = model_of(net)
     params = model.parameters()
     J = cost(model, net.X, net.Y)
@@ -694,6 +698,9 @@ w = Value(1.0, "w")
         (lambda x: (x * w).data - x, "a value"),
         (lambda x: x + w * x.data, "a value"),
         (lambda x: exp(x.data) * x, "a value"),
+        (lambda x: x * math.exp(x.data), "a value"),
+        (lambda x: x if math.isfinite(x.data) else -x, "a value"),
+        (lambda x: x * [1.0, 2.0][x.data], "a value"),
         (lambda x: Value(x.data) * x, "a value"),
         (lambda x: exp(x * x).backward() or x, "a value"),
     ],
@@ -708,16 +715,33 @@ def test_a_branch_on_a_traced_value(f: Callable[[Any], Any], name: str) -> None:
     assert "where(less(a, b), x, y)" in message
 
 
-def test_what_c_code_makes_of_a_traced_number_is_nan() -> None:
-    """It looks at the number itself. Whoever prints it sees that there is none."""
+def test_a_traced_number_can_be_printed() -> None:
+    """Whoever does so sees that there is none."""
     shown = []
 
     def f(x: Value) -> Value:
-        shown.append(f"{x.data} {x!r}")
-        return x * math.sin(x.data)
+        shown.append(f"{x.data} {x.data:.3f} {x!r} {2.0 * x}")
+        return x * 1.0
 
-    assert np.isnan(compile(f).each([1.0, 2.0])).all()
-    assert shown[-1] == "unknown Value(data=unknown, grad=0.0, label='x')"
+    assert compile(f).each([1.0, 2.0]).tolist() == [1.0, 2.0]
+    assert shown[-1] == "unknown unknown Value(data=unknown, grad=0.0, label='x') 2 * x = unknown"
+
+
+def test_anomalies_within_a_compiled_function() -> None:
+    """What has no number yet is none; a constant is one."""
+
+    def f(x: Value) -> Any:
+        with detect_anomaly():
+            return x * 2.0 + grad(square)(x)
+
+    assert compile(f).each([1.0, 2.0]).tolist() == [4.0, 8.0]
+
+    def g(x: Value) -> Any:
+        with detect_anomaly():
+            return x * exp(Value(1000.0))
+
+    with pytest.raises(FloatingPointError, match=r"exp of .* is inf"):
+        compile(g).each([1.0, 2.0])
 
 
 def test_a_constant_has_its_number() -> None:
@@ -1087,6 +1111,27 @@ def test_a_function_that_takes_neither_numbers_nor_lists() -> None:
     with pytest.raises(TypeError, match="'Value' and 'int'") as error:
         compile(lambda x: x % 2)(1.0)  # a number is none of lists
     assert not hasattr(error.value, "__notes__")
+
+
+INTERLEAVED: list[Callable[..., Any]] = [
+    lambda a, b, c, d: a + b - 2.0 * c + d,
+    lambda a, b, c, d: ((a + b) - (c + c)) + d,
+    lambda a, b, c, d: (((a * d + b) + c * 3.0) - a) + d,
+    lambda a, b, c, d: total([total([a - b, c]), d]),
+    lambda a, b, c, d: dot([d], [d], total([a - b, c])),
+    lambda a, b, c, d: reduce(operator.add, [x for k in range(6) for x in (a, 0.5 * c, b, (k + 1.0) * d, -a, c)]),
+]
+
+
+@pytest.mark.parametrize("f", INTERLEAVED)
+def test_sums_keep_their_order_in_native_code(f: Callable[..., Any]) -> None:
+    """What is written with + and - is added up in that order, whatever arrays the terms are of."""
+    points = [(1e16, 1e16, 1.0, 1.0), (-1e16, 0.0, 1.0, 1.0), (1e16, -1e16, 0.5, 3.0), (1.0, 1e16, -1e16, 1.0)]
+    assert compile(f).each(*map(list, zip(*points))).tolist() == [f(*point) for point in points]
+    of_lists = compile(lambda x, y: f(x[0], x[1], y[0], y[1]))
+    assert of_lists.each([p[:2] for p in points], [p[2:] for p in points]).tolist() == [f(*p) for p in points]
+    w = [Value(x, f"w[{k}]") for k, x in enumerate(points[2])]
+    assert compile(lambda x: f(x[0], w[1], x[1], w[3]), params=w)([[1e16, 0.5]]) == f(*points[2])
 
 
 @pytest.mark.parametrize(("n", "calls"), [(1.0, 0), (2.0, 0), (3.0, 0), (-1.0, 0), (0.5, 1), (4.0, 1)])

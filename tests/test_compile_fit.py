@@ -140,18 +140,18 @@ def test_samples_are_checked_as_in_the_eager_fit(inputs: Any, targets: Any) -> N
 
 
 @pytest.mark.parametrize(
-    ("loss", "n_out", "targets", "words"),
+    ("loss", "n_out", "targets", "wrong", "words"),
     [
-        (binary_cross_entropy, 1, [0.0, 1.0, 2.0], "from 0 to 1, got 2.0"),
-        (binary_cross_entropy, 1, [0.5, -0.5, 1.0], "from 0 to 1, got -0.5"),
-        (hinge, 1, [1.0, -1.0, 0.0], "of -1 or 1, got 0.0"),
-        (cross_entropy, 3, [2, 0, 3], "a class from 0 to 2, one for each logit, got 3"),
-        (cross_entropy, 3, [2, 0, -1], "a class from 0 to 2, one for each logit, got -1"),
+        (binary_cross_entropy, 1, [0.0, 1.0, 2.0], 2.0, "from 0 to 1, got 2.0"),
+        (binary_cross_entropy, 1, [0.5, 1.0, -0.5], -0.5, "from 0 to 1, got -0.5"),
+        (hinge, 1, [1.0, -1.0, 0.0], 0.0, "of -1 or 1, got 0.0"),
+        (cross_entropy, 3, [2, 0, 3], 3, "a class from 0 to 2, one for each logit, got 3"),
+        (cross_entropy, 3, [2, 0, -1], -1, "a class from 0 to 2, one for each logit, got -1"),
     ],
 )
 @pytest.mark.parametrize("batch_size", [None, 1])
 def test_targets_are_checked_as_in_the_eager_fit(
-    loss: Callable[..., Any], n_out: int, targets: list[float], words: str, batch_size: int | None
+    loss: Callable[..., Any], n_out: int, targets: list[float], wrong: float, words: str, batch_size: int | None
 ) -> None:
     """Wherever in the data a wrong one is: the loss then is no number, and the net remains as it was."""
     for compiled in (False, True):
@@ -160,6 +160,10 @@ def test_targets_are_checked_as_in_the_eager_fit(
         with pytest.raises(ValueError, match=words):
             fit(model, X[:3], targets, loss=loss, batch_size=batch_size, shuffle=False, compiled=compiled)
         assert batch_size or [p.data for p in model.parameters()] == before
+        with pytest.raises(ValueError, match=words) as error:
+            fit(model, X[:2], targets[:2], loss=loss, epochs=1, validation=(X[:3], targets), compiled=compiled)
+        place = f"validation X[{targets.index(wrong)}]"
+        assert error.value.__notes__ == [f"in the sample {place}, whose target is {wrong!r}"]
 
 
 @pytest.mark.parametrize("optimizer", [lambda p: SGD(p, 0.1, momentum=0.5), Adam])

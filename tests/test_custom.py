@@ -220,3 +220,8 @@ def test_partials_written_with_powers_of_floats_follow_ieee() -> None:
     root(v).backward()
     assert math.isnan(v.grad)
     assert math.isnan(gradient(root(v), [v])[0].data)
+    both = custom_op("both", table.sqrt.forward, lambda y, x: (0.5 * x**-0.5,), arity=1, domain=(POSITIVE,))
+    v = Value(-1.0)
+    both(v).backward()
+    assert math.isnan(v.grad)
+    assert math.isnan(gradient(both(v), [v])[0].data)

@@ -41,10 +41,14 @@ def check_gradients(order: list[Value], adjoint: Mapping[Value, float], origins:
                 user[arg] = node
 
 
-def check_tangents(order: list[Value], tangent: Mapping[Value, float], origins: Origins) -> None:
-    """FloatingPointError for the first derivative along a direction, in `order`, that is not finite."""
+def check_tangents(order: list[Value], roots: list[Value], tangent: Mapping[Value, float], origins: Origins) -> None:
+    """FloatingPointError for the first derivative along a direction, of what reaches the roots, that is not finite."""
+    reaching = set(roots)
+    for node in reversed(order):
+        if node in reaching:
+            reaching.update(arg for arg, local in zip(node.args, node.partials) if local is not None)  # type: ignore[misc]
     for node in order:
-        if not math.isfinite(tangent.get(node, 0.0)):
+        if node in reaching and not math.isfinite(tangent.get(node, 0.0)):
             operands = ", ".join(map(_describe, node.args))
             raise FloatingPointError(
                 f"the derivative of {_describe(node)} of ({operands}) along the direction is {tangent[node]!r}; "

@@ -137,9 +137,10 @@ def graph_partials(node: Value) -> list[Any]:
         return []
     each = each_partial(op, node.args, lambda partial: _on_values(partial, node))
     data = [d.data if isinstance(d, Value) else d for d in each]
-    if node.data is not context().unknown and data != [*node.partials]:
+    unknown: Any = context().unknown
+    if node.data is not unknown and data != [*node.partials]:
         for now, then in zip(data, node.partials):
-            if isinstance(now, table.Branch) or repr(now) == repr(then) or now == then:
+            if isinstance(now, table.Branch) or now == then or (now != now and then != then):
                 continue
             name = f" {node.label}" if node.label else ""
             raise ValueError(
@@ -287,7 +288,7 @@ def jvp(f: Callable[[Any], Any], x: Any, v: Any) -> tuple[Any, Any]:
     if numeric:
         push_forward(order, tangent, NOTHING, recorded_partials)
         if (origins := context().origins) is not None:
-            check_tangents(order, tangent, origins)
+            check_tangents(order, roots, tangent, origins)
         rates = [tangent.get(y, 0.0) + 0.0 for y in outputs]
     else:
         push_forward(order, tangent, _EMPTY, graph_partials)

@@ -44,6 +44,7 @@ def custom_op(
         partials = tuple([_real(d) if callable(d) else d for d in partials])
     else:
         checked(partials, Callable, "partials to be a tuple of functions, or a function that gives a tuple")
+        partials = _real(partials)
     op = Op(name, forward, partials, doc, **columns)
     try:
         _check_columns(op)
@@ -57,10 +58,12 @@ def custom_op(
 
 
 def _real(partial: Callable[..., Any]) -> Callable[..., Any]:
-    """The partial, with IEEE 754's NaN where Python makes a complex number of a power: (-1.0)**0.5."""
+    """The partial, or all of them, with IEEE 754's NaN where Python makes a complex number of a power: (-1.0)**0.5."""
 
     def real(*xs: Any) -> Any:
         d = partial(*xs)
+        if isinstance(d, (tuple, list)):
+            return tuple([math.nan if isinstance(each, complex) else each for each in d])
         return math.nan if isinstance(d, complex) else d
 
     return real

@@ -196,7 +196,8 @@ class MLP(Module):
         seed: int | None = None,
         init: str = "uniform",
     ) -> None:
-        if not checked(sizes, Sequence, "sizes to be a list, with the number of units of each layer"):
+        sizes = list(checked(sizes, Iterable, "sizes to be a list, with the number of units of each layer"))
+        if not sizes:
             raise ValueError("an MLP has at least one layer, got no sizes")
         draw = (random if seed is None else random.Random(seed)).uniform
         _activation(activation)  # of no layer, if there is but one

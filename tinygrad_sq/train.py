@@ -73,7 +73,8 @@ def fit(
     validation   further samples (X, Y), only to be watched
     progress     show a line on stderr, if that is a terminal
     compiled     take the steps in native code: the same numbers to rounding. The loss must then be one of Values, with
-                 targets that are numbers in it; ImportError with the pip command without the extra `compile`
+                 targets that are numbers in it, and the optimizer one of all parameters; ImportError with the pip
+                 command without the extra `compile`
 
     Ctrl-C ends it early, and leaves the net as it was after the last finished step.
 
@@ -89,12 +90,18 @@ def fit(
         raise ValueError("expected an optimizer of the model's parameters, or some of them; this one has none of them")
     checked(loss, Callable, "loss to be a function of an output and a target")
     watched = _samples(*_pair(validation), "validation ") if validation is not None else []
+
+    @_saying_where(model, watched, loss, "validation ")
+    def watch() -> float:
+        with no_grad():
+            return _cost(model, watched, loss, lam=0.0).data
+
     if compiled:
         from tinygrad_sq.compiler import compile
 
         program = compile(lambda x, y: checked(loss(model(x), y), Value, A_LOSS), params=parameters)
         try:
-            return program.fit(
+            history = program.fit(
                 *(_arrays(X, Y) or _columns(_samples(X, Y))),
                 optimizer=optimizer,
                 epochs=epochs,
@@ -111,6 +118,9 @@ def fit(
             with no_grad(), _saying_where(model, samples, loss):
                 _cost(model, samples, loss, lam)  # which says so if it is a target that is none
             raise
+        if watched and not math.isfinite(sum(history.validation)):
+            watch()  # the same
+        return history
     samples = _samples(X, Y)
     taken = itertools.count()
 
@@ -122,11 +132,6 @@ def fit(
                 batch = [samples[i] for i in order[start : start + size]]
                 J += _step(optimizer, model, batch, loss, lam, next(taken)) * (len(batch) / len(samples))
             done(J)
-
-    @_saying_where(model, watched, loss, "validation ")
-    def watch() -> float:
-        with no_grad():
-            return _cost(model, watched, loss, lam=0.0).data
 
     draw = random.Random(seed).random
 

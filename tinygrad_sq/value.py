@@ -198,7 +198,7 @@ def adjoints(y: Value) -> dict[Value, float]:
 def record(op: Op, args: tuple[Value | float, ...]) -> Value:
     """The node op(*args): its value and, as numbers, its partial derivatives by the operands that are Values."""
     constants = float in map(type, args)
-    xs = [x.data if isinstance(x, Value) else x for x in args] if constants else list(map(_data, args))
+    xs: list[Any] = [x.data if isinstance(x, Value) else x for x in args] if constants else list(map(_data, args))
     here = context()
     known: Any = op
     if here.unknown is not None and any(x is here.unknown for x in xs):
@@ -220,7 +220,7 @@ def record(op: Op, args: tuple[Value | float, ...]) -> Value:
         node.args = node.partials = ()
         if here.unknown is not None:
             here.unknown.refuse()
-    if here.origins is not None:
+    if here.origins is not None and known is op:
         check_value(node, op, args, here.origins)
     return node
 

@@ -174,7 +174,7 @@ class Program:
     def _takes_numbers(self, arguments: int) -> bool:
         if self._numbers is None:
             try:
-                trace(self.f, tuple([unknown("") for _ in range(arguments)]))
+                trace(self.f, tuple([unknown("x") for _ in range(arguments)]))
                 self._numbers = True
             except TraceError:
                 self._numbers = True

@@ -23,7 +23,7 @@ from tinygrad_sq.compiler.tape import PRODUCTS, Operand, Tape
 _Found: TypeAlias = "tuple[str, int, str]"
 
 # Of the two factors of a term: their spaces, and what each one's name begins with.
-_Names: TypeAlias = "tuple[tuple[str, str], str, str]"
+_Names: TypeAlias = "tuple[tuple[str, str], str, str, int]"
 
 # What instructions in one loop have in common: the first columns of `Nest`, native to sink.
 _Kind: TypeAlias = "tuple[str, tuple[str, ...], tuple[Segment, ...], bool]"
@@ -190,21 +190,28 @@ class _Roller:
             spaces, places, stems = zip(*found)
             return (native, spaces, (), output is not None), (name, *stems), places
         *factors, (space, bias, stem) = found
+        in_order = i in self.tape.in_order
         arrays: dict[_Names, list[tuple[int, int]]] = {}
+        run, last = 0, None
         for w, x in zip(factors[::2], factors[1::2]):
             if w[0] == ROW and x[0] == SCALAR:
                 w, x = x, w
-            arrays.setdefault(((w[0], x[0]), w[2], x[2]), []).append((w[1], x[1]))
-        segments, starts = self._segments(arrays, most)
+            names = (w[0], x[0]), w[2], x[2]
+            run += in_order and names != last
+            arrays.setdefault((*names, run), []).append((w[1], x[1]))
+            last = names
+        segments, starts = self._segments(arrays, most, in_order)
         kind = native, (space,), tuple(segments), output is not None
-        return kind, (name, stem, *(s for _, *stems in arrays for s in stems)), (bias, *starts)
+        return kind, (name, stem, *(s for _, *stems, _ in arrays for s in stems)), (bias, *starts)
 
-    def _segments(self, arrays: dict[_Names, list[tuple[int, int]]], most: int) -> tuple[list[Segment], list[int]]:
+    def _segments(
+        self, arrays: dict[_Names, list[tuple[int, int]]], most: int, in_order: bool
+    ) -> tuple[list[Segment], list[int]]:
         """Runs of terms with constant differences, and where they start: within arrays, those without a name as one. If
-        that makes more than `most`, across arrays."""
+        that makes more than `most`, across arrays, and then as tables."""
 
-        def named(names: _Names) -> _Names:
-            spaces, *stems = names
+        def named(names: _Names) -> tuple[object, ...]:
+            spaces, *stems, _ = names
             w, x = ["" if stem in self.unnamed else stem for stem in stems]
             return spaces, w, x
 
@@ -222,8 +229,8 @@ class _Roller:
             if len(segments) <= most:
                 return segments, starts
         segments, starts = [], []
-        for spaces in sorted({spaces for spaces, *_ in arrays}):
-            chosen = [pair for names, pairs in arrays.items() if names[0] == spaces for pair in pairs]
+        for spaces, group in groupby(arrays if in_order else sorted(arrays, key=itemgetter(0)), itemgetter(0)):
+            chosen = [pair for names in group for pair in arrays[names]]
             if len(chosen) == 1:
                 segments.append(Segment(1, spaces, (0, 0)))
                 starts += chosen[0]

@@ -62,6 +62,7 @@ class Tape:
     refers     for each, the instructions whose results it takes
     uses       for each, how often the roots and what they depend on take it
     live       those that the roots depend on, in order
+    in_order   the sums of products among them whose order is not their own to choose
     constants  the other leaves
     nodes      how many there are in the graph
     """
@@ -91,6 +92,7 @@ class Tape:
                     self.labels.setdefault(result, label)
         self.roots = [results[root] for root in roots]
         self.uses = self._uses()
+        self.in_order: set[int] = set()
         self.live = self._merge_products(self.uses)
 
     def apply(self, op: Op, args: Sequence[Operand]) -> Operand:
@@ -177,7 +179,7 @@ class Tape:
                     terms.append(term)
                     continue
                 inside = merged.get(x) or self._terms(x)
-                if len(inside) > 1 and not self._in_any_order(x):
+                if len(inside) > 1 and (x in self.in_order or not self._in_any_order(x)):
                     if len(terms) > 1:
                         terms.append(term)
                         continue
@@ -190,6 +192,8 @@ class Tape:
             if joined:
                 if any_order:
                     terms.sort(key=_alone, reverse=True)
+                else:
+                    self.in_order.add(index)
                 merged[index] = terms
         for index, terms in merged.items():
             # What the products are added to stands first, or second: x y + b is b + x y.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from numbers import Real
 from typing import Any, NoReturn
 
 from tinygrad_sq.anomaly import caller
@@ -16,14 +16,11 @@ class TraceError(TypeError):
     """The function does with its arguments what a compiled program cannot."""
 
 
-class Unknown(float):
+class Unknown:
     """The number of a Value whose number differs from sample to sample or call to call, while compile traces.
 
-    Nodes made of it have it too. To compute with it, compare or convert it raises a TraceError; C code sees NaN.
+    Nodes made of it have it too. Whoever computes with it, compares or converts it gets a TraceError.
     """
-
-    def __new__(cls) -> Unknown:
-        return super().__new__(cls, math.nan)
 
     def refuse(self, label: str = "") -> NoReturn:
         raise TraceError(
@@ -43,15 +40,19 @@ class Unknown(float):
     def __repr__(self) -> str:
         return "unknown"
 
+    def __format__(self, spec: str) -> str:
+        return "unknown"
+
 
 _OPERATIONS = (
-    "abs add bool ceil divmod eq float floor floordiv ge gt int le lt mod mul ne neg pos pow radd rdivmod rfloordiv "
-    "rmod rmul round rpow rsub rtruediv sub truediv trunc"
+    "abs add bool ceil divmod eq float floor floordiv ge gt index int le lt mod mul ne neg pos pow radd rdivmod "
+    "rfloordiv rmod rmul round rpow rsub rtruediv sub truediv trunc"
 )
 for _name in _OPERATIONS.split():
     setattr(Unknown, f"__{_name}__", Unknown.operate)
 
-_UNKNOWN = Unknown()
+Real.register(Unknown)  # so that it is refused as one, and not as what is no number
+_UNKNOWN: Any = Unknown()
 
 
 def unknown(label: str) -> Value:
