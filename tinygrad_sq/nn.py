@@ -98,12 +98,12 @@ class Neuron(Module):
         return len(self.w)
 
     def __call__(self, x: Iterable[Value | float]) -> Value:
-        return self.fire(_inputs(x, self.n_in))
+        return self.fire(*_inputs(x, self.n_in))
 
-    def fire(self, x: Sequence[Value | float]) -> Value:
-        """The unit's activation, of inputs that are as many as its weights: Values or floats."""
+    def fire(self, x: Sequence[Value | float], constants: bool = False) -> Value:
+        """The unit's activation, of inputs that are as many as its weights: Values, or with `constants` floats too."""
         b = self.b
-        z = record(dot, (*self.w, *x, b))
+        z = record(dot, (*self.w, *x, b), constants)
         a = record(self.activation, (z, *self._constants))
         z.label = self._z
         a.label = self._a
@@ -155,11 +155,11 @@ class Layer(Module):
         return self.neurons[0].n_in
 
     def __call__(self, x: Iterable[Value | float]) -> Any:
-        return _outputs(self.fire(_inputs(x, self.n_in)))
+        return _outputs(self.fire(*_inputs(x, self.n_in)))
 
-    def fire(self, x: Sequence[Value | float]) -> list[Value]:
+    def fire(self, x: Sequence[Value | float], constants: bool = False) -> list[Value]:
         """The units' activations, as `Neuron.fire`."""
-        return [neuron.fire(x) for neuron in self.neurons]
+        return [neuron.fire(x, constants) for neuron in self.neurons]
 
     def parameters(self) -> list[Parameter]:
         return _all(neuron.parameters() for neuron in self.neurons)
@@ -213,7 +213,7 @@ class MLP(Module):
 
     def __call__(self, x: Iterable[Value | float]) -> Any:
         first, *others = self.layers
-        a = first.fire(_inputs(x, self.n_in))
+        a = first.fire(*_inputs(x, self.n_in))
         for layer in others:
             a = layer.fire(a)
         return _outputs(a)
@@ -241,13 +241,14 @@ def _activation(f: str | Op) -> tuple[Op, tuple[float, ...]]:
     return f, f.operands(math.nan)[1:] if f.operands else ()
 
 
-def _inputs(x: Iterable[Value | float], n_in: int) -> list[Value | float]:
+def _inputs(x: Iterable[Value | float], n_in: int) -> tuple[list[Value | float], bool]:
+    """The inputs, checked, and whether floats are among them."""
     if not isinstance(x, Iterable):
         raise TypeError(f"expected a list of {counted(n_in, 'input')}, got {type(x).__name__} {x!r:.60}")
     inputs = [v if isinstance(v, Value) else number(v) for v in x]
     if len(inputs) != n_in:
         raise ValueError(f"expected {counted(n_in, 'input')}, got {len(inputs)}")
-    return inputs
+    return inputs, float in map(type, inputs)
 
 
 def _outputs(a: Sequence[Any]) -> Any:

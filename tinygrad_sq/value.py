@@ -52,7 +52,7 @@ def _with_number(op: Op, a: Any, b: Any) -> Value:
         args = (a, number(b)) if isinstance(a, Value) else (number(a), b)
     except TypeError:
         return NotImplemented  # type: ignore[no-any-return]
-    return record(op, args)
+    return record(op, args, constants=True)
 
 
 class Value(Methods, Copyable):
@@ -195,10 +195,19 @@ def adjoints(y: Value) -> dict[Value, float]:
 # --- recording ---
 
 
-def record(op: Op, args: tuple[Value | float, ...]) -> Value:
-    """The node op(*args): its value and, as numbers, its partial derivatives by the operands that are Values."""
-    constants = float in map(type, args)
-    xs: list[Any] = [x.data if isinstance(x, Value) else x for x in args] if constants else list(map(_data, args))
+def record(op: Op, args: tuple[Value | float, ...], constants: bool = False) -> Value:
+    """The node op(*args): its value and, as numbers, its partial derivatives by the operands that are Values.
+
+    Whoever knows that some of them are floats says so with `constants`: it saves finding out.
+    """
+    xs: list[Any]
+    if not constants:
+        try:
+            xs = [arg.data for arg in args]  # type: ignore[union-attr]
+        except AttributeError:
+            constants = True
+    if constants:
+        xs = [arg.data if isinstance(arg, Value) else arg for arg in args]
     here = context()
     known: Any = op
     if here.unknown is not None and any(x is here.unknown for x in xs):
@@ -226,7 +235,6 @@ def record(op: Op, args: tuple[Value | float, ...]) -> Value:
 
 
 _new = object.__new__
-_data: Callable[[Any], float] = operator.attrgetter("data")
 
 
 def each_partial(op: Op, args: tuple[Value | float, ...], evaluate: Callable[[Callable[..., Any]], Any]) -> list[Any]:
