@@ -211,7 +211,7 @@ def record(op: Op, args: tuple[Value | float, ...], constants: bool = False) -> 
     here = context()
     known: Any = op
     if here.unknown is not None and any(x is here.unknown for x in xs):
-        known, constants = here.unknown, False
+        known, constants = here.unknown, False  # compile traces: there is no number yet
     node = _new(Value)
     node.data = y = known.forward(*xs)
     node.grad = 0.0
