@@ -188,7 +188,9 @@ def test_a_number_too_far_from_the_others(tmp_path: Path) -> None:
     cells = "".join(f"{k}e-300,{k}\n" for k in range(9))
     for read in table(tmp_path, f"a,y\n{cells}1e150,3\n"), table(tmp_path, f"y,a\n{cells}1e150,3\n"):
         encoding = Encoding.of(read, "y", (), list(range(9)))
-        with pytest.raises(TableError, match=r"row 10, column '[ay]': '1e150' is too far from the others: .* is inf"):
+        with pytest.raises(
+            TableError, match=r"row 10 \(line 11\), column '[ay]': '1e150' is too far from the others: .* is inf"
+        ):
             (encoding.X if read.columns[0] == "a" else encoding.Y)(read)
 
 
@@ -240,7 +242,7 @@ def test_meanings_of_many_columns(tmp_path: Path) -> None:
     _, words, legend = Encoding.of(read, "y", (), [0, 1]).meanings(read, 0, 3)
     assert len(words) == 42
     assert [text.partition(" = ")[2] for text in legend[:12]] == names[:12]
-    assert legend[12] == "… 28 more"
+    assert legend[12] == "... and 28 more"
     assert len(legend) == 15
 
 

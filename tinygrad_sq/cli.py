@@ -22,7 +22,7 @@ from tinygrad_sq.nn import MLP, Neuron
 from tinygrad_sq.op import counted
 from tinygrad_sq.saving import check_ending, load_with_about, save, write
 from tinygrad_sq.study.delta_view import deltas_table
-from tinygrad_sq.tabular import Encoding, TableError, listed, read_csv
+from tinygrad_sq.tabular import Encoding, TableError, in_line, read_csv
 from tinygrad_sq.train import History
 from tinygrad_sq.value import Value
 
@@ -95,10 +95,10 @@ def _train(options: argparse.Namespace) -> None:
 
 def _print_task(job: Job) -> None:
     encoding, options = job.encoding, job.options
-    kind = f"one of {listed(encoding.classes)}" if encoding.classes else "a number"
+    kind = f"one of {in_line(encoding.classes)}" if encoding.classes else "a number"
     sizes = [len(encoding.inputs), *[len(layer.neurons) for layer in job.model.layers]]
     output = job.model.layers[-1].neurons[0].activation.name
-    print(f"data   {Path(job.table.source).name}: {len(job.table.rows)} rows; inputs {listed(encoding.inputs)}")
+    print(f"data   {Path(job.table.source).name}: {len(job.table.rows)} rows; inputs {in_line(encoding.inputs)}")
     print(f"task   predict {encoding.target}, {kind}")
     print(f"split  {len(job.train)} rows to train, {len(job.test)} to test; seed {options.seed}")
     if options.test_fraction and not job.test:

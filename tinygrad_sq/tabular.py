@@ -6,10 +6,9 @@ import csv
 import io
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
-from itertools import islice
 from pathlib import Path
 from random import Random
 from statistics import fmean, pstdev
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 
 from tinygrad_sq.op import counted
 
-MOST_LISTED = 12  # columns or classes, in a line of output or an error
+MOST_LISTED = 12  # columns or classes, in a line of output, an error or a legend
 LARGEST = 1e150  # squares of numbers up to this size, and sums of those, are finite
 
 
@@ -44,7 +43,7 @@ class Table:
         """The cells of one column; TableError with the nearest names if there is none of this name."""
         if name not in self.columns:
             near = get_close_matches(name, self.columns, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"the columns are {listed(self.columns)}"
+            hint = f"did you mean {near[0]!r}?" if near else f"the columns are {in_line(self.columns)}"
             raise TableError(f"{self.source}: no column {name!r}; {_other_separator(self.columns) or hint}")
         j = self.columns.index(name)
         return [row[j] for row in self.rows]
@@ -64,10 +63,15 @@ class Table:
         return TableError(f"{self.source}, row {i + 1} (line {self.lines[i]}), column {name!r}: {message}")
 
 
-def listed(names: Collection[str]) -> str:
+def in_line(names: Iterable[str]) -> str:
     """The names with commas between, the first of them where there are many; in quotes where a comma is in one."""
-    shown = [repr(name) if "," in name else name for name in islice(names, MOST_LISTED)]
-    return ", ".join(shown) + (f", ... and {len(names) - len(shown)} more" if len(names) > len(shown) else "")
+    return ", ".join(_some([repr(name) if "," in name else name for name in names]))
+
+
+def _some(items: list[str]) -> list[str]:
+    """As many as can be read, and how many are left out."""
+    left_out = len(items) - MOST_LISTED
+    return [*items[:MOST_LISTED], f"... and {left_out} more"] if left_out > 0 else items
 
 
 def _other_separator(columns: Sequence[str]) -> str:
@@ -271,18 +275,11 @@ class Encoding:
 
 def _scaled(scale: Scale, table: Table, name: str) -> list[float]:
     xs = [scale(x) for x in table.numbers(name)]
-    for i, x in enumerate(xs, 1):
+    for i, x in enumerate(xs):
         if not math.isfinite(x):
-            raise TableError(
-                f"{table.source}: row {i}, column {name!r}: {table.column(name)[i - 1]!r} is too far from the others: "
-                f"{scale} is {x!r}"
-            )
+            cell = table.column(name)[i]
+            raise table.error(i, name, f"{cell!r} is too far from the others: {scale} is {x!r}")
     return xs
-
-
-def _some(items: list[str], most: int = 12) -> list[str]:
-    """As many as can be read."""
-    return items if len(items) <= most else [*items[:most], f"… {len(items) - most} more"]
 
 
 def _text(x: Any) -> str:

@@ -119,7 +119,7 @@ def fit(
                 _cost(model, samples, loss, lam)  # which says so if it is a target that is none
             raise
         if watched and not math.isfinite(sum(history.validation)):
-            watch()  # the same
+            watch()  # which says so if it is a target of these
         return history
     samples = _samples(X, Y)
     taken = itertools.count()

@@ -22,7 +22,8 @@ from tinygrad_sq.compiler.tape import PRODUCTS, Operand, Tape
 # Of an operand: its space, its place, and what its name begins with.
 _Found: TypeAlias = "tuple[str, int, str]"
 
-# Of the two factors of a term: their spaces, and what each one's name begins with.
+# Of the two factors of a term: their spaces, what each one's name begins with, and, where the order of terms counts, in
+# which run of such terms it stands.
 _Names: TypeAlias = "tuple[tuple[str, str], str, str, int]"
 
 # What instructions in one loop have in common: the first columns of `Nest`, native to sink.

@@ -18,7 +18,6 @@ from tinygrad_sq.value import Value
 
 # An operand: the number of an instruction, or a constant.
 Operand: TypeAlias = "int | float"
-Products: TypeAlias = "tuple[list[tuple[Operand, Operand]], Operand]"
 
 PRODUCTS = "products"  # operands w1, x1, w2, x2, ..., b: Σ w x + b
 INPUT, PARAMETER = "input", "parameter"  # operand k: the k-th scalar of the sample, of the parameters

@@ -31,6 +31,8 @@ class Unknown:
     def operate(self, *others: Any) -> NoReturn:
         self.refuse()
 
+    # In place of a row's, where an operand is unknown.
+
     def forward(self, *xs: float) -> Unknown:
         return self
 

@@ -13,7 +13,7 @@ import string
 import zlib
 from base64 import b64encode, b85encode
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
@@ -26,7 +26,7 @@ from tinygrad_sq.nn import Module, Parameter
 from tinygrad_sq.saving import check_ending, write
 from tinygrad_sq.study.draw import layout
 from tinygrad_sq.study.formula import to_text
-from tinygrad_sq.study.javascript import graph_json, literal, numeric_core, trainer_json
+from tinygrad_sq.study.javascript import graph_json, numeric_core, operand, trainer_json
 from tinygrad_sq.study.layout import Layout
 from tinygrad_sq.study.names import Names
 from tinygrad_sq.study.picture import (
@@ -43,6 +43,7 @@ from tinygrad_sq.study.svg import SIGNS
 from tinygrad_sq.study.theme import FILL, KINDS, ROLES, STROKE, WIDTHS
 from tinygrad_sq.tabular import Meanings
 from tinygrad_sq.train import Loss
+from tinygrad_sq.tree import as_list
 from tinygrad_sq.value import Value, record
 
 Samples: TypeAlias = "tuple[Collection[Any], Collection[Any]]"
@@ -280,18 +281,13 @@ def _net(order: list[Value]) -> list[dict[str, Any]] | None:
                 "a": [index[a] for _, a in units],
                 "W": [[index[w] for w, _ in terms] for terms, _ in sums],
                 "b": [index[b] for _, b in sums],
-                "x": [_operand(x, index) for x in inputs[0]],
+                "x": [operand(x, index) for x in inputs[0]],
             }
         )
         below = tuple([a for _, a in units])
     if layers and (targets := _targets(order, below)) is not None:
-        layers[-1]["y"] = [_operand(t, index) for t in targets]
+        layers[-1]["y"] = [operand(t, index) for t in targets]
     return layers or None
-
-
-def _operand(x: Value | float, index: dict[Value, int]) -> int | dict[str, str]:
-    """As in `graph_json`: a position, or a constant."""
-    return index[x] if isinstance(x, Value) else {"c": literal(x)}
 
 
 def _units(labelled: dict[str, Value], l: int) -> list[tuple[Value, Value]]:
@@ -350,7 +346,7 @@ def _plane(
     """
     if len(net[0]["x"]) != 2:
         return None
-    targets = [[*map(float, y)] if isinstance(y, Iterable) else [float(y)] for y in Y]
+    targets = [[*map(float, as_list(y))] for y in Y]
     plane = {
         "x": net[0]["x"],
         "box": [end for xs in zip(*X) for end in _range(xs)],

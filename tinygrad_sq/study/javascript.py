@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial, reduce
 from importlib.resources import files
@@ -58,7 +58,7 @@ def _graph(order: list[Value], root: Value) -> dict[str, Any]:
     }
     return {
         "ops": [node.op.name if node.op else None for node in order],
-        "args": [[index[a] if isinstance(a, Value) else {"c": literal(a)} for a in node.args] for node in order],
+        "args": [[operand(arg, index) for arg in node.args] for node in order],
         "data": [None if node.op else _json(node.data) for node in order],
         "root": index[root],
         "editable": not recorded,
@@ -86,7 +86,7 @@ def trainer_json(
     parameters, lr = model.parameters(), SGD(model.parameters(), lr).lr
     inputs = [Value(x, f"x[{j}]") for j, x in enumerate(next(iter(X)))]
     output = model(inputs)
-    outputs = output if isinstance(output, list) else [output]
+    outputs = as_list(output)
     first = next(iter(Y))
     targets = [Value(t, f"y[{i}]") for i, t in enumerate(as_list(first))]
     try:
@@ -115,11 +115,16 @@ def trainer_json(
     }
 
 
+def operand(x: Value | float, index: Mapping[Value, int]) -> int | dict[str, str]:
+    """The number of a node, or a constant."""
+    return index[x] if isinstance(x, Value) else {"c": _literal(x)}
+
+
 def _json(x: float) -> float | str:
-    return x if math.isfinite(x) else literal(x)
+    return x if math.isfinite(x) else _literal(x)
 
 
-def literal(x: float) -> str:
+def _literal(x: float) -> str:
     """`x` in JavaScript."""
     return "NaN" if math.isnan(x) else repr(x).replace("inf", "Infinity")
 
@@ -303,4 +308,4 @@ def _code(x: _Code | float) -> _Code:
 
 
 def _number(x: float) -> _Code:
-    return _Code(literal(x), 4 if math.copysign(1.0, x) < 0.0 else 5)
+    return _Code(_literal(x), 4 if math.copysign(1.0, x) < 0.0 else 5)
