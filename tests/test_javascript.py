@@ -108,6 +108,7 @@ def exact_graphs() -> Iterator[Value]:
     yield 1.0 / (a - a) * b + (a - a) / (b - b) + (-0.0 * c)
     yield a * (c * -0.0)
     yield (a * b) * (c * -0.0) * 2.0
+    yield table.minimum([a, math.inf, b]) + where(a, table.maximum([a, -math.inf]), math.nan) * c
     yield 2.0 - (1.0 - (a - (b - c))) / (a / (b / c)) - table.neg(-a)
 
 
